@@ -1,0 +1,267 @@
+//! What a user can set: the types, their defaults and the reasons for them.
+//!
+//! [`load`] reads the file, reports every problem at once with file and line, and gives a [`Config`] in which nothing
+//! needs to be checked again. Secrets are read here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use url::Url;
+
+pub mod secret;
+
+use secret::Secret;
+
+/// One configuration: one PBX to one CRM.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Names this replication in the ledger and in metrics. Default: the file's stem.
+    pub job: String,
+    /// Where calls come from.
+    pub source: SourceConfig,
+    /// Which rows are calls to send.
+    pub select: SelectConfig,
+    /// The rule chain, in order, for both numbers.
+    pub rules: Vec<RuleConfig>,
+    /// Examples that the chain must fulfil.
+    pub rule_tests: Vec<RuleTest>,
+    /// Where calls go.
+    pub target: TargetConfig,
+    /// The record of what was sent.
+    pub ledger: LedgerConfig,
+    /// Who is told.
+    pub monitor: MonitorConfig,
+}
+
+/// `[source]`
+#[derive(Debug)]
+pub struct SourceConfig {
+    /// Where, with user name and without password.
+    pub location: SourceLocation,
+    /// From `password_file`, `CDRELAY_SOURCE_PASSWORD`, `password`, or the URL.
+    pub password: Option<Secret>,
+    /// Default `cdr`; may be `schema.table`.
+    pub table: TableName,
+    /// The zone that a time column without offset is written in. Required.
+    pub timezone: Tz,
+    /// Default: plaintext on loopback and over a local socket, else verify.
+    pub tls: DatabaseTls,
+    /// `[source.columns]`: role to column, where inspection is not to decide.
+    pub columns: BTreeMap<String, String>,
+    /// Layout of a CSV file that is not a stock `Master.csv`: its columns' names (as in `[source.columns]` or Asterisk's
+    /// own), in order. Default: decided by the number of columns and the content of the 17th.
+    pub csv_columns: Option<Vec<String>>,
+}
+
+/// The kinds of source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceLocation {
+    /// `mysql://` or `mariadb://`; the URL holds no password.
+    Mysql(Url),
+    /// `postgres://` or `postgresql://`; the URL holds no password.
+    Postgres(Url),
+    /// `sqlite://PATH`
+    Sqlite(PathBuf),
+    /// `csv:PATH`
+    Csv(PathBuf),
+}
+
+/// A table's name: each part matches `[A-Za-z_][A-Za-z0-9_$]*`, at most 64 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    /// Schema or database, where given.
+    pub schema: Option<String>,
+    /// The table.
+    pub name: String,
+}
+
+/// How the connection to the database is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// TLS, certificate and host name verified, against the system's roots or `ca_file`.
+    Verify {
+        /// A private CA, PEM.
+        ca_file: Option<PathBuf>,
+    },
+    /// No TLS.
+    Plaintext,
+}
+
+/// `[select]`
+#[derive(Debug, Clone)]
+pub struct SelectConfig {
+    /// How far an incremental run looks back. Default 200 h: a row is written at hangup, so the longest call, Asterisk's
+    /// batch time and an outage of the CRM over a long weekend must fit.
+    pub lookback: Duration,
+    /// How far a full run looks back. Default 360 d.
+    pub full_lookback: Duration,
+    /// Fewest characters of the raw `dst`. Default 7, which leaves out extensions; 0 turns it off.
+    pub min_destination_length: usize,
+    /// Dispositions to send. Empty: all. Looked at row by row, before rows of one call are folded.
+    pub dispositions: Vec<crate::call::Disposition>,
+    /// Asterisk patterns of raw destinations to leave out.
+    pub exclude: Vec<crate::number::dialplan::Pattern>,
+    /// Texts in the source column that mean "number withheld", compared without regard to case. Default none: only an
+    /// empty column does, because a number is sent as the column holds it.
+    pub withheld: Vec<String>,
+    /// How long an unmatched number rests before an incremental run asks again. Default 24 h.
+    pub recheck_unmatched: Duration,
+}
+
+/// One `[[rules]]` entry.
+#[derive(Debug, Clone)]
+pub struct RuleConfig {
+    /// For traces; default: the kind and its argument.
+    pub name: String,
+    /// Which number it rewrites. Default destination.
+    pub on: Side,
+    /// A dialplan pattern that must match for the rule to apply; any kind may have one.
+    pub guard: Option<crate::number::dialplan::Pattern>,
+    /// What it does.
+    pub kind: RuleKind,
+    /// Ends the chain when the rule applied. Default false.
+    pub stop: bool,
+    /// Line in the configuration file.
+    pub line: usize,
+}
+
+/// The two numbers of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The caller.
+    Source,
+    /// The number called.
+    Destination,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone)]
+pub enum RuleKind {
+    /// `rewrite`: a template with `${EXTEN:offset:length}`.
+    Rewrite(crate::number::substring::Template),
+    /// `strip_prefix`
+    StripPrefix(String),
+    /// `add_prefix`, with `when_length`.
+    AddPrefix {
+        /// What to put in front.
+        prefix: String,
+        /// Only numbers of this many characters.
+        when_length: Option<usize>,
+    },
+    /// `regex` and `replace`, or `regex` and `drop` (no replacement).
+    Regex {
+        /// Not anchored by itself.
+        regex: regex::Regex,
+        /// `$1`, `${1}`, `${name}`; `None` with `drop = true`.
+        replace: Option<String>,
+    },
+    /// `e164`: the region that national numbers are read in, ISO 3166.
+    E164 {
+        /// Such as `VE`.
+        region: String,
+    },
+    /// `table`: a CSV file of two columns, number and replacement.
+    Table(PathBuf),
+    /// `drop = true`, with `match`.
+    Drop,
+}
+
+/// One `[[rule_tests]]` entry: `number` must become `becomes`, or be dropped (`drop = true`).
+#[derive(Debug, Clone)]
+pub struct RuleTest {
+    /// The raw number.
+    pub number: String,
+    /// What the chain must make of it; `None`: it must drop the call.
+    pub becomes: Option<String>,
+    /// Which chain. Default destination.
+    pub on: Side,
+    /// Line in the configuration file.
+    pub line: usize,
+}
+
+/// `[target]`
+#[derive(Debug)]
+pub struct TargetConfig {
+    /// Which CRM.
+    pub kind: TargetKind,
+    /// Base address.
+    pub url: Url,
+    /// From `token_file`, `CDRELAY_TARGET_TOKEN`, or `token`. Required.
+    pub token: Secret,
+    /// User name and password for Basic or Digest.
+    pub credentials: Option<Credentials>,
+    /// A private CA, PEM, beside the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 of the one certificate (DER) that is accepted, instead of any CA.
+    pub certificate_sha256: Option<[u8; 32]>,
+    /// A whole request. Default 30 s.
+    pub timeout: Duration,
+    /// Default 5 s.
+    pub connect_timeout: Duration,
+    /// Most requests in flight, 1 to 1024. Default 32.
+    pub concurrency: usize,
+    /// Most requests a second. Default none.
+    pub max_rps: Option<u32>,
+    /// How the start goes over the wire. Required.
+    pub initiated_as: InitiatedAs,
+    /// What to send as source where the caller withheld the number; `None`: such calls are skipped.
+    pub empty_source: Option<String>,
+    /// Template of the link to the recording; `None`: no link.
+    pub recording_url: Option<crate::cdr::recording::UrlTemplate>,
+    /// Texts in a refusal that mean "is there already", compared without regard to case.
+    /// Default `ya existe`, `already exist`, `duplicad`.
+    pub already_exists: Vec<String>,
+}
+
+/// HTTP credentials, offered only when the server asks.
+#[derive(Debug)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// From `password_file`, `CDRELAY_TARGET_PASSWORD`, or `password`.
+    pub password: Secret,
+}
+
+/// The CRMs that `target.kind` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A NiMbox-style web service.
+    Nimbox,
+}
+
+/// The four renderings of a call's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitiatedAs {
+    /// `2012-08-23T16:50:33Z`
+    Utc,
+    /// `2012-08-23T12:20:33-04:30`
+    Offset,
+    /// `2012-08-23T12:20:33`
+    Local,
+    /// `2012-08-23T12:20:33Z` for 12:20:33 local time: wrong, and what the reference script sent.
+    LocalZ,
+}
+
+/// `[ledger]`
+#[derive(Debug, Clone)]
+pub struct LedgerConfig {
+    /// Default `cdrelay/JOB.db` in the state directory of the user who runs it.
+    pub path: PathBuf,
+    /// Default 400 d; at least `full_lookback` + 31 d.
+    pub retention: Duration,
+}
+
+/// `[monitor]`
+#[derive(Debug, Clone)]
+pub struct MonitorConfig {
+    /// Prometheus textfile; `None`: none.
+    pub textfile: Option<PathBuf>,
+    /// Address called on start, success and failure; `None`: none.
+    pub ping_url: Option<Url>,
+    /// How old the last success may grow before `--quiet` speaks about 4 and 11. Default 6 h.
+    pub alert_after: Duration,
+}

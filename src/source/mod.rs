@@ -1,0 +1,184 @@
+//! Where calls come from: one trait, one file an implementation.
+//!
+//! A source reads rows and finds out what the table looks like. It never writes, and it has never heard of the ledger
+//! or the CRM. Where the time column has no usable index, and for files, [`spool`] turns one pass over the window into
+//! slices.
+
+use std::ops::Range;
+
+use futures_util::future::BoxFuture;
+
+use crate::call::{ColumnTime, Disposition, Origin, TimeKind};
+
+pub mod columns;
+pub mod csv;
+pub mod mysql;
+pub mod postgres;
+pub mod spool;
+pub mod sqlite;
+
+/// Most rows a slice aims at. A slice is longer only where one second alone holds more.
+pub const SLICE_ROWS: usize = 8192;
+
+/// One row of a `cdr` table, as far as cdrelay needs it. All text is decoded: valid UTF-8 as such, anything else byte by
+/// byte as Latin-1, so that no row fails for its encoding and equal bytes stay equal text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CdrRow {
+    /// The start of the call.
+    pub start: StartCell,
+    /// `src`; empty where NULL.
+    pub source: String,
+    /// `dst`; empty where NULL.
+    pub destination: String,
+    /// `duration`.
+    pub duration: DurationCell,
+    /// `disposition`; `Other("")` where the table has none.
+    pub disposition: Disposition,
+    /// Where to find the row again.
+    pub origin: Origin,
+    /// Values of [`SourceProfile::extra`], in that order; `None` for NULL and empty.
+    pub extra: Vec<Option<String>>,
+}
+
+/// What a time column's cell turned out to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartCell {
+    /// A usable time.
+    At(ColumnTime),
+    /// NULL, empty, a zero date, or one of the dates that stand for none (`1000-01-01`, the epoch itself).
+    Missing,
+    /// Text or a number that is no time; the raw value.
+    Unreadable(String),
+}
+
+/// What a duration column's cell turned out to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DurationCell {
+    /// Whole seconds; fractions cut off; NULL, empty and negative values are 0.
+    Seconds(u64),
+    /// Text that is no number; the raw value.
+    Unreadable(String),
+}
+
+/// A closed set of rows: everything the source holds with `from <= start < until`, in no particular order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slice {
+    /// First second covered.
+    pub from: ColumnTime,
+    /// First second not covered.
+    pub until: ColumnTime,
+    /// The rows.
+    pub rows: Vec<CdrRow>,
+}
+
+/// What [`CallSource::probe`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceProfile {
+    /// Product and version, or file, as `check` shows it.
+    pub server: String,
+    /// What the time column holds.
+    pub time: TimeKind,
+    /// The columns in use: role (a name of `[source.columns]`), column, and the type the source declares for it.
+    pub columns: Vec<ColumnFound>,
+    /// Roles whose values come as [`CdrRow::extra`], in that order: those that templates asked for and the table has.
+    pub extra: Vec<String>,
+    /// Whether a window can be read by an index.
+    pub index: TimeIndex,
+    /// What else a person should know: one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One column in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnFound {
+    /// Name in `[source.columns]`, such as `initiated`.
+    pub role: String,
+    /// Name in the table.
+    pub column: String,
+    /// Declared type, as the source spells it; empty where there is none.
+    pub sql_type: String,
+}
+
+/// Whether the time column can be searched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeIndex {
+    /// An index leads with the time column.
+    Usable(String),
+    /// None does: the window is spooled in one pass. Holds the statement that would add one.
+    Missing(String),
+    /// The source is a file.
+    File,
+}
+
+/// Why a source could not be read. Every variant is exit code 5 but the last.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No connection, or lost; reading again may help.
+    #[error("{what}")]
+    Unreachable {
+        /// What failed, where, and what to do.
+        what: String,
+        /// The driver's error.
+        #[source]
+        source: Option<anyhow::Error>,
+    },
+    /// The source answered, and reading again will not help: no such table, no such column, no right to read.
+    #[error("{0}")]
+    Unusable(String),
+    /// Spooling failed: the temporary directory is full or not writable.
+    #[error("{what}")]
+    Spool {
+        /// What failed and what to do.
+        what: String,
+        /// The cause.
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// A place that calls can be read from.
+///
+/// # Contract
+///
+/// - It never writes, and asks the server for a read-only session where there is such a thing.
+/// - It holds no statement open while others work: every method drains what it reads before it returns.
+/// - A slice is a closed set: no two rows with equal start times are ever split over two slices.
+/// - After an error of [`CallSource::next`] the same slice can be asked for again, by calling `next` again.
+pub trait CallSource: Send {
+    /// Looks at the table: columns, types, index. Reads no rows.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn probe(&mut self) -> BoxFuture<'_, Result<SourceProfile, SourceError>>;
+
+    /// Sets the window, on the column's own clock, and prepares to read it (spools it, where there is no index).
+    /// Gives the number of rows to come where that is known. `probe` has been called before.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn open(
+        &mut self,
+        window: Range<ColumnTime>,
+    ) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
+
+    /// The next slice, in the order of time; the slices of a window cover it without a gap. `None` at its end.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Slice>, SourceError>>;
+
+    /// How many rows carry no usable start, and so belong to no window, with up to five examples (their `uniqueid`).
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>>;
+}
+
+/// Rows that belong to no window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Undated {
+    /// How many.
+    pub rows: u64,
+    /// `uniqueid` of up to five of them, empty ones left out.
+    pub examples: Vec<String>,
+}

@@ -1,0 +1,151 @@
+//! Where calls go: one trait, one file a CRM.
+//!
+//! A target turns one call into requests and the reply into an [`Outcome`]. It does not retry, keeps no record, and has
+//! never heard of SQL. [`http`] is the one HTTP client; [`dry_run`] is a target that sends nothing.
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use futures_util::future::BoxFuture;
+
+use crate::call::WireForm;
+
+pub mod dry_run;
+pub mod http;
+pub mod nimbox;
+
+/// What became of one attempt to deliver one call. Data, not an error: the engine decides what to do about it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The CRM holds the call.
+    Delivered(Receipt),
+    /// No contact has the destination: an ordinary answer that may change.
+    Unmatched {
+        /// The CRM's words.
+        reason: String,
+    },
+    /// The CRM refused this call for good.
+    Rejected {
+        /// The CRM's words.
+        reason: String,
+    },
+    /// Nothing can be said about the call: try again.
+    NoVerdict(Trouble),
+    /// The CRM does not speak as agreed: stop the run, decide nothing about the call.
+    Broken {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// Nothing was sent, on purpose (`--dry-run`).
+    NotSent,
+}
+
+/// The CRM's word that it holds a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// The CRM said that it was there before (or so the ledger concludes from `call_id`).
+    pub existing: bool,
+    /// The contact whose wall shows it.
+    pub contact_id: Option<i64>,
+    /// The CRM's own id for the call.
+    pub call_id: Option<i64>,
+}
+
+/// An attempt without a verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trouble {
+    /// What kind, which decides how the engine reacts.
+    pub kind: TroubleKind,
+    /// What happened, free of secrets.
+    pub reason: String,
+    /// `Retry-After`, as a span from now.
+    pub retry_after: Option<Duration>,
+}
+
+/// Kinds of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// Refused, DNS, unreachable: nothing of the request arrived.
+    Unreachable,
+    /// No complete answer in time, or 408, 504: pressure.
+    Timeout,
+    /// 425, 429, 503: the CRM asks for less.
+    Busy,
+    /// 500, 502, or another 5xx.
+    ServerError,
+    /// An answer that is none: broken framing, half a JSON, too long, wrong types, reset in mid-reply.
+    Garbled,
+    /// An HTML page where JSON was due (again and again, it means a login page or a wrong address).
+    Html,
+}
+
+/// What deleting a range of days came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// Done; how many calls the CRM says it deleted.
+    Deleted {
+        /// The reply's `count`.
+        count: u64,
+    },
+    /// The CRM refused, strictly: nothing was deleted.
+    Refused {
+        /// The CRM's words.
+        reason: String,
+    },
+    /// The request never reached the CRM: nothing was deleted.
+    NotSent {
+        /// Why.
+        reason: String,
+    },
+    /// No verdict: deleted or not, nobody knows.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// The CRM does not speak as agreed.
+    Broken {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// How the CRM bounds a deletion of the days `from..=to`: what goes over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteBounds {
+    /// The date sent as the lower bound.
+    pub from: NaiveDate,
+    /// The date sent as the upper bound.
+    pub to: NaiveDate,
+}
+
+/// What [`CrmTarget::probe`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Reachable, speaks as agreed, accepts the token. A sentence for `check`.
+    Ready(String),
+    /// Not reachable now, or overloaded.
+    Unavailable(String),
+    /// Reachable, and does not speak as agreed (token, credentials, TLS, redirect, HTML).
+    Broken(String),
+}
+
+/// A CRM.
+///
+/// # Contract
+///
+/// - [`CrmTarget::deliver`] may be called again with the same call, and concurrently.
+/// - It does not retry by itself (one repetition with credentials after a 401 excepted) and ends within its deadline.
+/// - It reports; it does not judge the run. An `Outcome` carries no secret.
+pub trait CrmTarget: Send + Sync {
+    /// Delivers one call: one attempt.
+    fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome>;
+
+    /// Is it there, and does it accept the token? Creates nothing. Only `check` asks.
+    fn probe(&self) -> BoxFuture<'_, Probe>;
+
+    /// The bounds that [`CrmTarget::delete`] would send for the days `from..=to`; `None` where the CRM cannot delete.
+    fn delete_bounds(&self, from: NaiveDate, to: NaiveDate) -> Option<DeleteBounds>;
+
+    /// Deletes by the bounds that `delete_bounds` gave.
+    fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion>;
+}
