@@ -1,1 +1,188 @@
-//! cli
+//! The command line: every clap type, and the only file that knows clap.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Copies the calls of a phone system into a CRM: completely, once, under the right number.
+#[derive(Debug, Parser)]
+#[command(name = "cdrelay", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Configuration file [default: $CDRELAY_CONFIG, ./cdrelay.toml, /etc/cdrelay/cdrelay.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Form of the result on stdout
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    pub output: Output,
+    /// Say more on stderr; twice: every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Print nothing at all unless a person has to act (for cron)
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held calls · 4 incomplete, the \
+next run goes on · 5 source not readable · 6 the CRM does not speak as agreed · 10 ledger missing · 11 another run holds \
+the lock · 12 ledger unusable · 130, 143 stopped by a signal";
+
+/// Form of the result on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For machines: one object, or one a line.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copy the calls of a window into the CRM
+    #[command(after_help = "Examples:\n  cdrelay sync                          hourly, from cron\n  cdrelay sync --full                   nightly\n  cdrelay sync --since 2026-11-01 --until 2026-11-08\n  cdrelay sync --dry-run                what would be sent")]
+    Sync(SyncArgs),
+    /// Delete the calls of a range of days from the CRM
+    #[command(after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes")]
+    Delete(DeleteArgs),
+    /// Is everything ready? One line each, with the mend
+    Check,
+    /// Each rule step that numbers go through, and the result
+    #[command(after_help = "Example:\n  cdrelay explain 902122853348 92853348")]
+    Explain(ExplainArgs),
+    /// List what the ledger holds
+    #[command(after_help = "Examples:\n  cdrelay calls --state unmatched\n  cdrelay calls --since 2026-11-19 --output json")]
+    Calls(CallsArgs),
+    /// Last runs, age of the last success, counts by state
+    Status,
+    /// Accept a new, empty ledger where the old one is lost
+    Init(InitArgs),
+    /// A NiMbox-style practice CRM on loopback
+    Sandbox(SandboxArgs),
+    /// The main job, end to end, on embedded parts: needs nothing but this program
+    Demo(DemoArgs),
+}
+
+/// `sync`
+#[derive(Debug, Clone, Default, Args)]
+pub struct SyncArgs {
+    /// Look back `select.full_lookback`, and ask again about calls the CRM did not take
+    #[arg(long)]
+    pub full: bool,
+    /// First instant of the window: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]] in `source.timezone`
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// First instant after the window [default: one day from now]
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Send again what the ledger holds as delivered
+    #[arg(long)]
+    pub resend: bool,
+    /// Read, plan and report; send nothing, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Start no request after this long [default: 50min for incremental runs, none for full ones]
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub max_runtime: Option<Duration>,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+    /// End with 3 when calls are unmatched
+    #[arg(long, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// What `--fail-on` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Calls whose number no contact has.
+    Unmatched,
+}
+
+/// `delete`
+#[derive(Debug, Clone, Args)]
+pub struct DeleteArgs {
+    /// First day, inclusive: YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub from: String,
+    /// Last day, inclusive: YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub to: String,
+    /// Keep the calls out: no later run sends them, until `sync --resend`
+    #[arg(long)]
+    pub for_good: bool,
+    /// Delete even calls that the source no longer holds and nobody could send again
+    #[arg(long)]
+    pub allow_loss: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Show what would be deleted and sent again; send nothing, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `explain`
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// Numbers as the PBX writes them
+    #[arg(required = true, value_name = "NUMBER", allow_hyphen_values = true)]
+    pub numbers: Vec<String>,
+    /// Explain them as callers: rules with `on = "source"`
+    #[arg(long)]
+    pub source: bool,
+}
+
+/// `calls`
+#[derive(Debug, Clone, Default, Args)]
+pub struct CallsArgs {
+    /// Only calls in this state
+    #[arg(long, value_name = "STATE", value_parser = crate::ledger::State::parse_word)]
+    pub state: Option<crate::ledger::State>,
+    /// Only calls that started at or after
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only calls that started before
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+}
+
+/// `init`
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Accept a new, empty ledger. The CRM's keys keep calls from doubling; the first run asks it about every call
+    #[arg(long, required = true)]
+    pub ledger: bool,
+}
+
+/// `sandbox`
+#[derive(Debug, Clone, Args)]
+pub struct SandboxArgs {
+    /// Loopback address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8099")]
+    pub listen: SocketAddr,
+    /// Contacts: one number a line. Without it every number is known
+    #[arg(long, value_name = "FILE")]
+    pub contacts: Option<PathBuf>,
+    /// Take this long for every answer
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub latency: Option<Duration>,
+    /// File with the token to ask for [default: the token is `practice`]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// `demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder to leave the files in [default: a new one in the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}

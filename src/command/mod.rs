@@ -1,1 +1,196 @@
-//! command
+//! The verbs, one a file. This room picks concrete types (which source, which CRM), talks to the terminal, and turns
+//! every error into an exit code; no other room does any of it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+use crate::cli::{Cli, Command, Output};
+use crate::config::{self, Config};
+use crate::delivery::Stop;
+use crate::ledger::LedgerError;
+use crate::report::exit::{Code, Exit};
+use crate::source::SourceError;
+
+pub mod calls;
+pub mod check;
+pub mod delete;
+pub mod demo;
+pub mod explain;
+pub mod init;
+pub mod sandbox;
+pub mod status;
+pub mod sync;
+
+/// How a verb ends; the error side is for `?`.
+pub type Ended = Result<Exit, Exit>;
+
+/// What every verb needs to know.
+#[derive(Debug)]
+pub struct Context {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--output`
+    pub output: Output,
+    /// `--quiet`
+    pub quiet: bool,
+    /// Set by the first and second signal.
+    pub stop: watch::Receiver<Stop>,
+}
+
+/// Runs the program and gives its exit code.
+#[must_use]
+pub fn main(cli: Cli) -> u8 {
+    log_to_stderr(cli.verbose);
+    // One crypto provider in the binary: without this, the first TLS connection would not know which to take.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let exit = match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(&cli));
+            // A DNS look-up that hangs in a helper thread must not keep the program alive.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => Exit::new(Code::Internal, format!("cannot start: {error}")),
+    };
+    let speak = exit.code != Code::Settled && !(cli.quiet && exit.code.heals_by_itself());
+    if speak {
+        let mut stderr = std::io::stderr().lock();
+        let _ = writeln!(stderr, "cdrelay: {}", exit.reason);
+    }
+    exit.code.number()
+}
+
+async fn run(cli: &Cli) -> Exit {
+    let (sender, stop) = watch::channel(Stop::No);
+    let context = Context {
+        config: cli.config.clone(),
+        output: cli.output,
+        quiet: cli.quiet,
+        stop,
+    };
+    let signals = listen_for_signals(sender);
+    let ended = tokio::select! {
+        ended = verb(&context, &cli.command) => ended,
+        code = signals => Err(Exit::new(code, "stopped at once by a second signal; the next run goes on")),
+    };
+    ended.unwrap_or_else(|exit| exit)
+}
+
+async fn verb(context: &Context, command: &Command) -> Ended {
+    match command {
+        Command::Sync(args) => sync::run(context, args).await,
+        Command::Delete(args) => delete::run(context, args).await,
+        Command::Check => check::run(context).await,
+        Command::Explain(args) => explain::run(context, args),
+        Command::Calls(args) => calls::run(context, args).await,
+        Command::Status => status::run(context).await,
+        Command::Init(args) => init::run(context, args),
+        Command::Sandbox(args) => sandbox::run(context, args).await,
+        Command::Demo(args) => demo::run(context, args).await,
+    }
+}
+
+impl Context {
+    /// Finds and reads the configuration.
+    ///
+    /// # Errors
+    /// Code 2, with every problem of the file.
+    pub fn load(&self) -> Result<Config, Exit> {
+        let env = |name: &str| std::env::var(name).ok();
+        let path = config::locate::locate(self.config.as_deref(), &env)
+            .map_err(|error| Exit::new(Code::Usage, error.to_string()))?;
+        config::load(&path, &env).map_err(|errors| Exit::new(Code::Usage, errors.to_string()))
+    }
+
+    /// Prints the result on stdout. A reader that went away (`| head`) is no error.
+    pub fn print(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes());
+        let _ = stdout.flush();
+    }
+
+    /// Prints one JSON value on one line.
+    pub fn print_json(&self, value: &impl serde::Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.print(&format!("{text}\n")),
+            Err(error) => tracing::error!("cannot write JSON: {error}"),
+        }
+    }
+
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub fn stopped(&self) -> Stop {
+        *self.stop.borrow()
+    }
+}
+
+/// The time of day, in the one place that asks for it.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// An anyhow error as an exit, its chain in one sentence.
+pub(crate) fn fail(code: Code, error: &anyhow::Error) -> Exit {
+    Exit::new(code, format!("{error:#}"))
+}
+
+impl From<SourceError> for Exit {
+    fn from(error: SourceError) -> Self {
+        fail(Code::Source, &anyhow::Error::new(error))
+    }
+}
+
+impl From<LedgerError> for Exit {
+    fn from(error: LedgerError) -> Self {
+        let code = error.code();
+        fail(code, &anyhow::Error::new(error))
+    }
+}
+
+/// Tells the verb about the first signal; ends with the second.
+async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("cannot listen for signals; a signal will end the program at once");
+        return std::future::pending().await;
+    };
+    let first = tokio::select! {
+        _ = interrupt.recv() => Stop::Interrupt,
+        _ = terminate.recv() => Stop::Terminate,
+    };
+    sender.send_replace(first);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    match first {
+        Stop::Terminate => Code::Terminated,
+        Stop::No | Stop::Interrupt => Code::Interrupted,
+    }
+}
+
+/// Log lines go to stderr: warnings always, more with `-v`; the HTTP and database crates never at a level that could
+/// show an address with its token.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "cdrelay=warn",
+        1 => "cdrelay=info",
+        _ => "cdrelay=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .try_init();
+}

@@ -1,1 +1,186 @@
-//! report
+//! What a run adds up to, and how it is shown: the numbers here, the words in [`text`], the verdict in [`exit`].
+
+use serde::Serialize;
+
+pub mod exit;
+pub mod text;
+
+use exit::Exit;
+
+/// What one `sync` came to; printed as JSON with exactly these keys.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// The replication's name.
+    pub job: String,
+    /// Number of the run in the ledger; 0 with `--dry-run`.
+    pub run_id: i64,
+    /// `incremental` or `full`.
+    pub mode: Mode,
+    /// Nothing was sent.
+    pub dry_run: bool,
+    /// The window, RFC 3339 in UTC.
+    pub window: WindowText,
+    /// What was read.
+    pub rows: Rows,
+    /// What became of it.
+    pub calls: Calls,
+    /// Identities folded because another has their wire key.
+    pub collisions: u64,
+    /// Known calls that today's settings or rows would send differently.
+    pub drift: u64,
+    /// Requests.
+    pub requests: Requests,
+    /// How long it took.
+    pub timings: Timings,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// The two kinds of run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Sends what is new, and asks again about unmatched calls only after a rest.
+    Incremental,
+    /// Asks again about everything that the CRM did not take.
+    Full,
+}
+
+impl Mode {
+    /// `incremental` or `full`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Incremental => "incremental",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A window as JSON shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowText {
+    /// First instant.
+    pub since: String,
+    /// First instant not covered.
+    pub until: String,
+}
+
+/// Rows: `read = skipped + merged + calls.total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Rows {
+    /// Rows of the window.
+    pub read: u64,
+    /// Rows left out, by reason.
+    pub skipped: Skipped,
+    /// Rows folded into another.
+    pub merged: u64,
+}
+
+/// Rows left out, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// `dst` shorter than `select.min_destination_length`.
+    pub short_destination: u64,
+    /// The caller withheld the number.
+    pub no_source: u64,
+    /// Not in `select.dispositions`.
+    pub disposition: u64,
+    /// In `select.exclude`.
+    pub excluded: u64,
+    /// A rule dropped the call.
+    pub dropped_by_rule: u64,
+    /// Start or duration could not be read.
+    pub invalid: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.short_destination
+            + self.no_source
+            + self.disposition
+            + self.excluded
+            + self.dropped_by_rule
+            + self.invalid
+    }
+}
+
+/// Calls, each counted once, by what became of it in this run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// All.
+    pub total: u64,
+    /// Settled earlier and not asked now.
+    pub unchanged: u64,
+    /// Created now.
+    pub created: u64,
+    /// Sent now; was there already.
+    pub existing: u64,
+    /// No contact has the number.
+    pub unmatched: u64,
+    /// Refused for good.
+    pub rejected: u64,
+    /// Outcome unknown on a CRM without keys.
+    pub held: u64,
+    /// Due, and not settled by this run.
+    pub pending: u64,
+    /// Deleted for good.
+    pub withdrawn: u64,
+}
+
+impl Calls {
+    /// Sum of the parts.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.unchanged
+            + self.created
+            + self.existing
+            + self.unmatched
+            + self.rejected
+            + self.held
+            + self.pending
+            + self.withdrawn
+    }
+}
+
+/// Requests of a run.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Requests {
+    /// All.
+    pub sent: u64,
+    /// Repetitions among them.
+    pub retried: u64,
+}
+
+/// How long a run took.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Timings {
+    /// From start to end, seconds.
+    pub total_s: f64,
+    /// Waiting for the source, seconds.
+    pub read_s: f64,
+    /// From the first request to the last answer, seconds.
+    pub send_s: f64,
+    /// Answers a second while sending.
+    pub calls_per_second: f64,
+    /// Of answered requests.
+    pub latency_ms: LatencyMs,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct LatencyMs {
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+}
+
+/// Rounds to what a person can use: `digits` decimals.
+#[must_use]
+pub fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}

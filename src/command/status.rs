@@ -1,0 +1,195 @@
+//! `status`: last runs, age of the last success, counts by state, lag.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::{Context, Ended, now};
+use crate::cli::Output;
+use crate::config::Config;
+use crate::ledger::{Access, Counts, Ledger, Run, State};
+use crate::report::exit::{Code, Exit};
+use crate::text::{Shown, count};
+
+/// Runs that are shown.
+const RUNS: usize = 5;
+
+/// Shows how the replication stands; reads the ledger beside a run that is under way.
+pub async fn run(context: &Context) -> Ended {
+    let config = context.load()?;
+    let at = now().timestamp();
+    let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadOnly, at).await?;
+    let standing = Standing {
+        counts: ledger.counts().await?,
+        runs: ledger.runs(RUNS).await?,
+        success: ledger.last_success(None).await?,
+        full: ledger.last_success(Some("full")).await?,
+        unfinished: ledger
+            .unfinished_deletions()
+            .await?
+            .into_iter()
+            .map(|deletion| format!("{} to {}", deletion.days.start(), deletion.days.end()))
+            .collect(),
+        now: at,
+    };
+    match context.output {
+        Output::Text => context.print(&standing.text(&config)),
+        Output::Json => context.print_json(&standing.object(&config)),
+    }
+    Ok(Exit::new(Code::Settled, "shown"))
+}
+
+/// What the ledger says about the replication.
+struct Standing {
+    counts: Counts,
+    runs: Vec<Run>,
+    success: Option<Run>,
+    full: Option<Run>,
+    unfinished: Vec<String>,
+    now: i64,
+}
+
+impl Standing {
+    fn age(&self, run: Option<&Run>) -> Option<Duration> {
+        let ended = run?.end.as_ref()?.ended;
+        Some(Duration::from_secs(
+            u64::try_from(self.now - ended).unwrap_or(0),
+        ))
+    }
+
+    fn headline(&self, config: &Config) -> String {
+        let open = self.counts.of(State::Pending) + self.counts.of(State::InFlight);
+        match self.age(self.success.as_ref()) {
+            None if self.runs.is_empty() => {
+                format!("{}: no run yet; begin with `cdrelay check`, then `cdrelay sync`.", config.job)
+            }
+            None => format!("{}: no run has succeeded yet; the last one says why, below.", config.job),
+            Some(age) if age > config.monitor.alert_after => format!(
+                "{}: the last success was {} ago; look at the last run, below.",
+                config.job,
+                span(age)
+            ),
+            Some(age) if open > 0 => format!(
+                "{}: last success {} ago; {} wait for the next run.",
+                config.job,
+                span(age),
+                count(open, "call")
+            ),
+            Some(age) => format!("{}: in order; last success {} ago.", config.job, span(age)),
+        }
+    }
+
+    fn text(&self, config: &Config) -> String {
+        let mut text = format!("{}\n\n", self.headline(config));
+        let zone = config.source.timezone;
+        let when = |at: i64| {
+            DateTime::from_timestamp(at, 0).map_or_else(
+                || at.to_string(),
+                |at| at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string(),
+            )
+        };
+        text.push_str("  calls\n");
+        for (state, n) in &self.counts.by_state {
+            if *n > 0 {
+                let _ = writeln!(text, "    {:<11} {n}", state.as_str());
+            }
+        }
+        if self.counts.by_state.values().all(|n| *n == 0) {
+            text.push_str("    none\n");
+        }
+        if let Some(oldest) = self.counts.oldest_pending {
+            let _ = writeln!(text, "    oldest pending since {} ({zone})", when(oldest));
+        }
+        if self.counts.drift > 0 {
+            let _ = writeln!(
+                text,
+                "    drift       {} (sent under older rules, zone or rows)",
+                self.counts.drift
+            );
+        }
+        if self.counts.collisions > 0 {
+            let _ = writeln!(
+                text,
+                "    same key    {} (kept out by a call with equal start, source and destination)",
+                self.counts.collisions
+            );
+        }
+        let _ = writeln!(
+            text,
+            "  last full run  {}",
+            self.age(self.full.as_ref())
+                .map_or_else(|| "never succeeded".to_owned(), |age| format!("{} ago", span(age)))
+        );
+        for days in &self.unfinished {
+            let _ = writeln!(
+                text,
+                "  unfinished     a deletion of {days} was interrupted: its calls are due again; run the deletion again if it is still wanted"
+            );
+        }
+        text.push_str("  runs\n");
+        for run in &self.runs {
+            let started = when(run.start.started);
+            let _ = match &run.end {
+                Some(end) => writeln!(
+                    text,
+                    "    {:>5}  {started}  {:<11}  exit {:<3} {}",
+                    run.id.0,
+                    run.start.mode,
+                    end.exit_code,
+                    Shown(&end.reason)
+                ),
+                None => writeln!(
+                    text,
+                    "    {:>5}  {started}  {:<11}  under way, or killed",
+                    run.id.0, run.start.mode
+                ),
+            };
+        }
+        text
+    }
+
+    fn object(&self, config: &Config) -> Value {
+        let stamp = |at: i64| DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let calls: serde_json::Map<String, Value> = self
+            .counts
+            .by_state
+            .iter()
+            .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
+            .collect();
+        let runs: Vec<Value> = self
+            .runs
+            .iter()
+            .map(|run| {
+                let end = run.end.as_ref();
+                json!({
+                    "run_id": run.id.0,
+                    "mode": run.start.mode,
+                    "started": stamp(run.start.started),
+                    "ended": end.and_then(|end| stamp(end.ended)),
+                    "exit": end.map(|end| json!({"code": end.exit_code, "reason": end.reason})),
+                    "counts": end.and_then(|end| serde_json::from_str::<Value>(&end.counts).ok()),
+                })
+            })
+            .collect();
+        json!({
+            "job": config.job,
+            "calls": calls,
+            "oldest_pending": self.counts.oldest_pending.and_then(stamp),
+            "drift": self.counts.drift,
+            "collisions": self.counts.collisions,
+            "last_success_age_s": self.age(self.success.as_ref()).map(|age| age.as_secs()),
+            "last_full_success_age_s": self.age(self.full.as_ref()).map(|age| age.as_secs()),
+            "unfinished_deletions": self.unfinished,
+            "runs": runs,
+        })
+    }
+}
+
+/// A span in its two largest units.
+fn span(age: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
+    let parts: Vec<&str> = text.split(' ').take(2).collect();
+    parts.join(" ")
+}

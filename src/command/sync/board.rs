@@ -1,0 +1,211 @@
+//! The figures of a run while it goes on. A call is counted when its answer is on record, never before.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::ledger::{Entry, State};
+use crate::progress::Progress;
+use crate::report::{Calls, Rows, RunReport};
+
+/// Most unmatched calls that are kept in memory until the verdict about their number is known; the rest is asked about
+/// by a later run.
+const MOST_FOLLOWERS: usize = 20_000;
+
+/// Counts, shared by the reading, the sending and the recording side, which all run on one thread.
+#[derive(Debug)]
+pub(super) struct Board {
+    figures: RefCell<Figures>,
+}
+
+/// The figures.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// Calls, by what became of them; `total` and `pending` are derived in the end.
+    pub(super) calls: Calls,
+    /// Rows, as the intake counted them.
+    pub(super) rows: Rows,
+    /// Rows of calls that a rule drops.
+    pub(super) dropped_rows: u64,
+    /// Of those, rows that the intake had counted as merged.
+    pub(super) dropped_merged: u64,
+    /// Identities folded into another.
+    pub(super) collisions: u64,
+    /// Rows of those.
+    pub(super) collided_rows: u64,
+    /// Known calls that would look different today.
+    pub(super) drift: u64,
+    /// Calls handed to delivery.
+    pub(super) handed: u64,
+    /// Calls whose answer is on record.
+    pub(super) answered: u64,
+    /// Rejected now, and not before.
+    pub(super) newly_rejected: u64,
+    /// Settled as unmatched, and not asked about now.
+    pub(super) resting_unmatched: u64,
+    /// What the last attempt without a verdict ran into.
+    pub(super) last_trouble: Option<String>,
+    /// Time spent waiting for the source.
+    pub(super) read: Duration,
+    /// Numbers that unmatched calls are asked about again for.
+    pub(super) numbers: Numbers,
+    progress: Progress,
+}
+
+/// What is known in this run about numbers of unmatched calls, by the hash of the number.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    fates: HashMap<i64, NumberFate>,
+    followers: HashMap<i64, Vec<Entry>>,
+    kept: usize,
+    /// Calls that were sent ahead for their number and have no answer on record yet.
+    pub(super) scouts_out: usize,
+}
+
+/// What is known about one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NumberFate {
+    /// One call was sent ahead.
+    Asked,
+    /// A contact has the number now.
+    Matched,
+}
+
+impl Numbers {
+    /// Whether this unmatched call is the one to send ahead for its number; if not, it is kept.
+    pub(super) fn is_scout(&mut self, number: &str, entry: &Entry) -> bool {
+        let key = hash(number);
+        match self.fates.get(&key) {
+            None => {
+                self.fates.insert(key, NumberFate::Asked);
+                self.scouts_out += 1;
+                true
+            }
+            Some(NumberFate::Asked | NumberFate::Matched) => {
+                if self.kept < MOST_FOLLOWERS {
+                    self.kept += 1;
+                    self.followers.entry(key).or_default().push(entry.clone());
+                }
+                false
+            }
+        }
+    }
+
+    /// A contact has this number.
+    pub(super) fn matched(&mut self, number: &str) {
+        if let Some(fate) = self.fates.get_mut(&hash(number)) {
+            *fate = NumberFate::Matched;
+        }
+    }
+
+    /// Takes the calls that waited: those whose number matched, and the others.
+    pub(super) fn take(&mut self) -> (Vec<Entry>, Vec<Entry>) {
+        let mut matched = Vec::new();
+        let mut others = Vec::new();
+        for (key, entries) in std::mem::take(&mut self.followers) {
+            match self.fates.get(&key) {
+                Some(NumberFate::Matched) => matched.extend(entries),
+                Some(NumberFate::Asked) | None => others.extend(entries),
+            }
+        }
+        matched.sort_by(|a, b| a.identity.cmp(&b.identity));
+        others.sort_by(|a, b| a.identity.cmp(&b.identity));
+        (matched, others)
+    }
+}
+
+fn hash(number: &str) -> i64 {
+    crate::call::digest([number.as_bytes()])
+}
+
+impl Board {
+    pub(super) fn new(progress: Progress) -> Self {
+        Self {
+            figures: RefCell::new(Figures {
+                calls: Calls::default(),
+                rows: Rows::default(),
+                dropped_rows: 0,
+                dropped_merged: 0,
+                collisions: 0,
+                collided_rows: 0,
+                drift: 0,
+                handed: 0,
+                answered: 0,
+                newly_rejected: 0,
+                resting_unmatched: 0,
+                last_trouble: None,
+                read: Duration::ZERO,
+                numbers: Numbers::default(),
+                progress,
+            }),
+        }
+    }
+
+    /// The figures, to change them; never held across an await.
+    pub(super) fn figures(&self) -> RefMut<'_, Figures> {
+        self.figures.borrow_mut()
+    }
+
+    pub(super) fn progress(&self) -> Ref<'_, Progress> {
+        Ref::map(self.figures.borrow(), |figures| &figures.progress)
+    }
+
+    /// Rows went by.
+    pub(super) fn rows_done(&self, rows: u64) {
+        self.progress().rows(rows);
+    }
+
+    /// Answers are on record.
+    pub(super) fn answers_done(&self, calls: u64) {
+        self.figures.borrow_mut().progress.calls(calls);
+    }
+
+    pub(super) fn newly_rejected(&self) -> u64 {
+        self.figures.borrow().newly_rejected
+    }
+
+    pub(super) fn unmatched_in_window(&self) -> u64 {
+        let figures = self.figures.borrow();
+        figures.calls.unmatched + figures.resting_unmatched
+    }
+
+    pub(super) fn last_trouble(&self) -> Option<String> {
+        self.figures.borrow().last_trouble.clone()
+    }
+
+    pub(super) fn answered(&self) -> u64 {
+        self.figures.borrow().answered
+    }
+
+    pub(super) fn read_time(&self) -> Duration {
+        self.figures.borrow().read
+    }
+
+    /// Fills the numbers into a report. Calls without an answer on record are pending, whatever became of them.
+    pub(super) fn report(&self, mut report: RunReport) -> RunReport {
+        let figures = self.figures.borrow();
+        report.rows = figures.rows;
+        report.rows.skipped.dropped_by_rule += figures.dropped_rows;
+        report.rows.merged = report.rows.merged - figures.dropped_merged + figures.collided_rows;
+        report.calls = figures.calls;
+        report.calls.pending += figures.handed - figures.answered;
+        report.calls.total = report.calls.sum();
+        report.collisions = figures.collisions;
+        report.drift = figures.drift;
+        report
+    }
+}
+
+/// The state of an entry as the report's `calls` counts it where nothing is sent.
+pub(super) fn resting(figures: &mut Figures, state: State) {
+    match state {
+        State::Delivered | State::Rejected => figures.calls.unchanged += 1,
+        State::Unmatched => {
+            figures.calls.unchanged += 1;
+            figures.resting_unmatched += 1;
+        }
+        State::Withdrawn => figures.calls.withdrawn += 1,
+        State::Held => figures.calls.held += 1,
+        State::Pending | State::InFlight => figures.calls.pending += 1,
+    }
+}

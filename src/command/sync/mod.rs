@@ -1,0 +1,333 @@
+//! `sync`: the main job. Sets the stage (lock, ledger, source, CRM), lets [`pipeline`] do it, and reports.
+
+mod board;
+mod pipeline;
+
+use std::time::{Duration, Instant};
+
+use super::{Context, Ended, fail, now};
+use crate::cdr::when::parse_when;
+use crate::cdr::window::Window;
+use crate::cli::{FailOn, Output, SyncArgs};
+use crate::config::Config;
+use crate::delivery::{Ending, Limits, Stop, Summary};
+use crate::intake::{Intake, Settings};
+use crate::ledger::{Access, Ledger, LedgerLock, PlanContext, RunRecord, State};
+use crate::progress::Progress;
+use crate::report::exit::{Code, Exit};
+use crate::report::text::{self, Remarks};
+use crate::report::{LatencyMs, Mode, Requests, RunReport, Timings, WindowText, rounded};
+use crate::source::{SourceError, SourceProfile, TimeIndex};
+use crate::target::dry_run::DryRun;
+use crate::target::{self, CrmTarget};
+use board::Board;
+use pipeline::Pipeline;
+
+/// Longest time an incremental run starts requests in, unless told otherwise: it is over before the next hour's.
+const INCREMENTAL_RUNTIME: Duration = Duration::from_secs(50 * 60);
+
+/// Runs `sync` and prints its report.
+pub async fn run(context: &Context, args: &SyncArgs) -> Ended {
+    let config = context.load()?;
+    let (report, remarks) = sync(context, &config, args).await?;
+    let quiet = context.quiet && !needs_a_person(&config, &report).await;
+    if !quiet {
+        match context.output {
+            Output::Text => context.print(&text::render(&report, &remarks, config.source.timezone)),
+            Output::Json => context.print_json(&report),
+        }
+    }
+    Ok(report.exit)
+}
+
+/// Does the work of `sync` and gives what is to be reported.
+///
+/// # Errors
+/// The exit that it ends with where there is nothing to report: 2, 10, 11, 12, or 5 and 6 before the run began.
+pub async fn sync(
+    context: &Context,
+    config: &Config,
+    args: &SyncArgs,
+) -> Result<(RunReport, Remarks), Exit> {
+    let started = Instant::now();
+    let now = now().timestamp();
+    let settings = Settings::new(config).map_err(|error| fail(Code::Usage, &error))?;
+    let window = window(config, args, now)?;
+    let mode = if args.full { Mode::Full } else { Mode::Incremental };
+    let crm = target::connect(&config.target).map_err(|error| fail(Code::Usage, &error))?;
+    let crm: Box<dyn CrmTarget> = if args.dry_run { Box::new(DryRun(crm)) } else { crm };
+
+    let _lock = if args.dry_run {
+        None
+    } else {
+        Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?)
+    };
+    let access = if args.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+    let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
+    let fingerprint = config.settings_fingerprint();
+    let run = ledger
+        .start_run(mode.as_str(), window.since..window.until, &fingerprint, now)
+        .await?;
+    let counts = ledger.counts().await?;
+    let proven = counts.of(State::Delivered) + counts.of(State::Rejected) > 0;
+
+    let runtime = match (args.max_runtime, mode) {
+        (Some(limit), _) => Some(limit),
+        (None, Mode::Incremental) => Some(INCREMENTAL_RUNTIME),
+        (None, Mode::Full) => None,
+    };
+    let limits = Limits {
+        concurrency: config.target.concurrency,
+        max_rps: config.target.max_rps,
+        deadline: runtime.and_then(|limit| started.checked_add(limit)),
+        proven,
+    };
+    let plan = PlanContext {
+        full: args.full,
+        resend: args.resend,
+        recheck_before: now - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
+    };
+    let progress = Progress::new(!context.quiet && context.output == Output::Text);
+    let board = Board::new(progress);
+    let pipeline = Pipeline {
+        ledger: &ledger,
+        board: &board,
+        run,
+        plan,
+        stop: context.stop.clone(),
+    };
+    let opened = open_source(config, &settings, window).await;
+    let mut remarks = Remarks::default();
+    let (summary, failure) = match opened {
+        Ok((mut intake, expected)) => {
+            board.progress().expect_rows(expected);
+            let undated = args.since.is_none();
+            let (summary, failure) = pipeline.go(&mut intake, undated, crm.as_ref(), limits).await;
+            remarks = remember(&intake);
+            (summary, failure)
+        }
+        Err(error) => (Summary::nothing(), Some(Exit::from(error))),
+    };
+    board.progress().finish();
+    if let Some(exit) = failure.as_ref().filter(|exit| matches!(exit.code, Code::LedgerMissing | Code::LedgerUnusable | Code::Internal)) {
+        return Err(exit.clone());
+    }
+    let mut report = board.report(RunReport {
+        job: config.job.clone(),
+        run_id: if args.dry_run { 0 } else { run.0 },
+        mode,
+        dry_run: args.dry_run,
+        window: WindowText {
+            since: utc(window.since),
+            until: utc(window.until),
+        },
+        rows: crate::report::Rows::default(),
+        calls: crate::report::Calls::default(),
+        collisions: 0,
+        drift: 0,
+        requests: Requests {
+            sent: summary.sent,
+            retried: summary.retried,
+        },
+        timings: timings(started, &board, &summary),
+        exit: Exit::new(Code::Settled, "everything in the window is settled"),
+    });
+    report.exit = judge(&report, &summary, failure, &board, args);
+    let record = RunRecord {
+        ended: super::now().timestamp(),
+        exit_code: report.exit.code.number(),
+        reason: report.exit.reason.clone(),
+        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "timings": report.timings}).to_string(),
+        requests_sent: report.requests.sent,
+        requests_retried: report.requests.retried,
+    };
+    ledger.finish_run(run, record).await?;
+    ledger.close().await?;
+    Ok((report, remarks))
+}
+
+/// Connects to the source, looks at it, and opens the window.
+async fn open_source<'a>(
+    config: &Config,
+    settings: &'a Settings<'a>,
+    window: Window,
+) -> Result<(Intake<'a>, Option<u64>), SourceError> {
+    let (source, profile) = connect_source(config).await?;
+    if let TimeIndex::Missing(statement) = &profile.index {
+        tracing::warn!(
+            "the time column has no index: the whole table is read once and spooled; to spare the PBX, run: {statement}"
+        );
+    }
+    Intake::open(settings, source, profile, window).await
+}
+
+/// Connects to the source and looks at it.
+///
+/// # Errors
+/// [`SourceError`]
+pub(super) async fn connect_source(
+    config: &Config,
+) -> Result<(Box<dyn crate::source::CallSource>, SourceProfile), SourceError> {
+    let roles = config
+        .target
+        .recording_url
+        .as_ref()
+        .map(|template| template.placeholders().into_iter().map(str::to_owned).collect())
+        .unwrap_or_default();
+    let mut source = crate::source::connect(&config.source, roles)?;
+    let profile = source.probe().await?;
+    Ok((source, profile))
+}
+
+/// The window that the arguments ask for.
+fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
+    let zone = config.source.timezone;
+    let when = |flag: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| parse_when(text, zone).map_err(|why| Exit::new(Code::Usage, format!("{flag}: {why}"))))
+            .transpose()
+    };
+    let since = when("--since", &args.since)?;
+    let until = when("--until", &args.until)?;
+    let standard = if args.full {
+        Window::full(now, config.select.full_lookback)
+    } else {
+        Window::incremental(now, config.select.lookback)
+    };
+    let window = Window {
+        since: since.unwrap_or(standard.since),
+        until: until.unwrap_or(standard.until),
+    };
+    if window.is_empty() {
+        return Err(Exit::new(
+            Code::Usage,
+            format!(
+                "the window is empty: it would end at {} and begin at {}; give an --until after --since",
+                utc(window.until),
+                utc(window.since)
+            ),
+        ));
+    }
+    Ok(window)
+}
+
+/// How a run ended: the worst of what happened.
+fn judge(
+    report: &RunReport,
+    summary: &Summary,
+    failure: Option<Exit>,
+    board: &Board,
+    args: &SyncArgs,
+) -> Exit {
+    let calls = &report.calls;
+    let pending = crate::text::count(calls.pending, "call");
+    let mut exit = report.exit.clone();
+    if report.dry_run {
+        exit.reason = format!("dry run: {pending} would be sent");
+    }
+    let fresh = board.newly_rejected();
+    if fresh > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "the CRM rejected {} for good; `cdrelay calls --state rejected` lists them with its words",
+                crate::text::count(fresh, "call")
+            ),
+        ));
+    }
+    if calls.held > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "{} held, outcome unknown; `cdrelay calls --state held` lists them",
+                crate::text::count(calls.held, "call")
+            ),
+        ));
+    }
+    let unmatched = board.unmatched_in_window();
+    if args.fail_on == Some(FailOn::Unmatched) && unmatched > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "{} unmatched; `cdrelay calls --state unmatched` lists them",
+                crate::text::count(unmatched, "call")
+            ),
+        ));
+    }
+    if !report.dry_run && calls.pending > 0 {
+        let why = board.last_trouble().unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(Code::Incomplete, format!("{pending} pending: {why}")));
+    }
+    match &summary.ending {
+        Ending::Done => {}
+        Ending::Down(why) => {
+            exit = exit.worse(Exit::new(Code::Incomplete, format!("{pending} pending: {why}")));
+        }
+        Ending::OutOfTime => {
+            exit = exit.worse(Exit::new(
+                Code::Incomplete,
+                format!("{pending} pending: --max-runtime passed"),
+            ));
+        }
+        Ending::Broken(why) => exit = exit.worse(Exit::new(Code::Crm, why.clone())),
+        Ending::Stopped(_) => {}
+    }
+    if let Some(failure) = failure {
+        exit = exit.worse(failure);
+    }
+    match summary.ending {
+        Ending::Stopped(Stop::Terminate) => {
+            exit.worse(Exit::new(Code::Terminated, format!("stopped by SIGTERM; {pending} pending, the next run goes on")))
+        }
+        Ending::Stopped(Stop::No | Stop::Interrupt) => {
+            exit.worse(Exit::new(Code::Interrupted, format!("stopped by SIGINT; {pending} pending, the next run goes on")))
+        }
+        Ending::Done | Ending::Down(_) | Ending::OutOfTime | Ending::Broken(_) => exit,
+    }
+}
+
+/// Whether `--quiet` has something to say: not about success, and about what heals by itself only when the last success
+/// is older than `monitor.alert_after`.
+async fn needs_a_person(config: &Config, report: &RunReport) -> bool {
+    let _ = config;
+    !report.exit.code.heals_by_itself()
+}
+
+fn remember(intake: &Intake<'_>) -> Remarks {
+    let mut notes = intake.profile().notes.clone();
+    if let TimeIndex::Missing(statement) = &intake.profile().index {
+        notes.insert(
+            0,
+            format!("the time column has no index, so the whole table was read; add one: {statement}"),
+        );
+    }
+    Remarks {
+        notes,
+        invalid: intake.tally().invalid.clone(),
+        clock: intake.tally().clock,
+    }
+}
+
+fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
+    let send = summary.sending.as_secs_f64();
+    let answered = board.answered();
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = if send > 0.0 { answered as f64 / send } else { 0.0 };
+    Timings {
+        total_s: rounded(started.elapsed().as_secs_f64(), 3),
+        read_s: rounded(board.read_time().as_secs_f64(), 3),
+        send_s: rounded(send, 3),
+        calls_per_second: rounded(rate, 1),
+        latency_ms: LatencyMs {
+            p50: rounded(summary.latency.percentile(0.5), 1),
+            p95: rounded(summary.latency.percentile(0.95), 1),
+        },
+    }
+}
+
+fn utc(at: i64) -> String {
+    chrono::DateTime::from_timestamp(at, 0).map_or_else(
+        || at.to_string(),
+        |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}

@@ -1,0 +1,524 @@
+//! Reading, sending and recording, side by side on one thread.
+//!
+//! ```text
+//! read: slice -> plan -> intents on record ──parcels──► deliver ──settled──► record: answers on record -> counted
+//! ```
+//!
+//! The next slice is read while the last one is sent; a slice's statement is closed before its first call leaves, its
+//! intents are durable before that, and nothing is counted before it is on record. Two slices are in memory at most.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, watch};
+
+use super::board::{Board, resting};
+use crate::call::{Call, Identity, WireForm};
+use crate::delivery::{self, Ending, Fate, Limits, Parcel, Settled, Stop, Summary};
+use crate::intake::{Batch, Candidate, Intake, Today, preferred};
+use crate::ledger::{
+    Action, Collision, Entry, Intent, Ledger, LedgerError, PlanContext, Recorded, RunId, State,
+    Wires, plan,
+};
+use crate::report::exit::Exit;
+use crate::source::SourceError;
+use crate::target::{CrmTarget, Receipt};
+
+/// Answers that one transaction records at most.
+const COMMIT: usize = 1024;
+
+/// Parcels on their way between reading and sending beside the slice that is being sent.
+const SLICES_AHEAD: usize = 1;
+
+/// What the recorder has to know about a call on its way.
+#[derive(Debug)]
+struct Ticket {
+    identity: Identity,
+    /// Its state before this run; `None` for a new call.
+    before: Option<State>,
+    /// The CRM's id from an earlier delivery.
+    known_id: Option<i64>,
+    /// It was sent ahead of other unmatched calls with its number.
+    scout: bool,
+}
+
+/// A run's parts.
+pub(super) struct Pipeline<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) board: &'a Board,
+    pub(super) run: RunId,
+    pub(super) plan: PlanContext,
+    pub(super) stop: watch::Receiver<Stop>,
+}
+
+/// What ends the reading early.
+enum Halt {
+    Source(SourceError),
+    Ledger(LedgerError),
+}
+
+impl From<SourceError> for Halt {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<LedgerError> for Halt {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl From<Halt> for Exit {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Source(error) => error.into(),
+            Halt::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl Pipeline<'_> {
+    /// Runs the window through. Gives how sending ended, and what went wrong with source or ledger.
+    pub(super) async fn go(
+        &self,
+        intake: &mut Intake<'_>,
+        undated: bool,
+        crm: &dyn CrmTarget,
+        limits: Limits,
+    ) -> (Summary, Option<Exit>) {
+        let (parcels, incoming) = mpsc::channel(SLICES_AHEAD);
+        let (settled, answers) = mpsc::channel(COMMIT);
+        let (scouts, scouts_back) = watch::channel(0);
+        let (read, summary, recorded) = tokio::join!(
+            self.read(intake, undated, parcels, scouts_back),
+            delivery::deliver(crm, limits, incoming, settled, self.stop.clone()),
+            self.record(answers, scouts),
+        );
+        let tally = intake.tally();
+        let mut figures = self.board.figures();
+        figures.rows = tally.rows;
+        figures.read = tally.read;
+        let failure = match (recorded, read) {
+            (Err(error), _) => Some(Exit::from(error)),
+            (Ok(()), Err(halt)) => Some(Exit::from(halt)),
+            (Ok(()), Ok(())) => None,
+        };
+        (summary, failure)
+    }
+
+    /// The reading side.
+    async fn read(
+        &self,
+        intake: &mut Intake<'_>,
+        undated: bool,
+        parcels: mpsc::Sender<Vec<Parcel<Ticket>>>,
+        mut scouts_back: watch::Receiver<u64>,
+    ) -> Result<(), Halt> {
+        if undated {
+            intake.count_undated().await?;
+        }
+        while let Some(batch) = intake.next().await? {
+            let rows = batch.rows;
+            // When sending has ended, the rest is still planned and counted, so that the report says what is missing;
+            // unless somebody wants the run to end.
+            let sending = !parcels.is_closed();
+            if !sending && *self.stop.borrow() != Stop::No {
+                break;
+            }
+            let due = self.plan(intake, batch, sending).await?;
+            self.board.rows_done(rows);
+            if !due.is_empty() && sending {
+                // A closed channel means that sending has ended; the calls stay due by their intents.
+                let _ = parcels.send(due).await;
+            }
+        }
+        self.follow_up(&parcels, &mut scouts_back).await?;
+        Ok(())
+    }
+
+    /// Plans one slice: gives what is due, its intents on record.
+    async fn plan(
+        &self,
+        intake: &Intake<'_>,
+        batch: Batch,
+        sending: bool,
+    ) -> Result<Vec<Parcel<Ticket>>, LedgerError> {
+        let wires = if self.plan.resend { Wires::All } else { Wires::Due };
+        let entries = if batch.calls.is_empty() {
+            Vec::new()
+        } else {
+            self.ledger.entries(batch.from..batch.until, wires).await?
+        };
+        let mut drifts = Vec::new();
+        let mut due = Vec::new();
+        let mut new = Vec::new();
+        let mut entries = entries.into_iter().peekable();
+        for candidate in batch.calls {
+            while entries
+                .next_if(|entry| entry.identity < candidate.call.identity)
+                .is_some()
+            {}
+            let entry = entries.next_if(|entry| entry.identity == candidate.call.identity);
+            self.decide(candidate, entry, &mut drifts, &mut due, &mut new);
+        }
+        let new = self.fold_collisions(intake, new).await?;
+        if !drifts.is_empty() {
+            self.ledger.record_drift(drifts).await?;
+        }
+        due.extend(new.into_iter().map(|(call, wire)| Due {
+            ticket: Ticket {
+                identity: call.identity.clone(),
+                before: None,
+                known_id: None,
+                scout: false,
+            },
+            intent: intent(call, Some(wire.clone())),
+            wire,
+        }));
+        due.sort_by(|a, b| a.intent.identity.cmp(&b.intent.identity));
+        self.board.figures().handed += due.len() as u64;
+        if sending {
+            self.hand_over(due).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Puts the intents on record, and gives the parcels.
+    async fn hand_over(&self, due: Vec<Due>) -> Result<Vec<Parcel<Ticket>>, LedgerError> {
+        let mut intents = Vec::with_capacity(due.len());
+        let mut parcels = Vec::with_capacity(due.len());
+        for Due {
+            ticket,
+            intent,
+            wire,
+        } in due
+        {
+            intents.push(intent);
+            parcels.push(Parcel { ticket, call: wire });
+        }
+        if !intents.is_empty() {
+            self.ledger.record_intents(self.run, intents).await?;
+        }
+        Ok(parcels)
+    }
+
+    /// Decides about one call, and counts it where nothing is sent.
+    fn decide(
+        &self,
+        candidate: Candidate,
+        entry: Option<Entry>,
+        drifts: &mut Vec<(Identity, bool)>,
+        due: &mut Vec<Due>,
+        new: &mut Vec<(Call, WireForm)>,
+    ) {
+        let Candidate { call, today } = candidate;
+        let today_hash = match &today {
+            Today::Wire(wire) => Some(wire.content_hash()),
+            Today::Dropped => None,
+        };
+        let decision = plan(entry.as_ref(), today_hash, &self.plan);
+        let mut figures = self.board.figures();
+        if let Some(entry) = &entry {
+            figures.drift += u64::from(decision.drift);
+            if entry.drift != decision.drift {
+                drifts.push((call.identity.clone(), decision.drift));
+            }
+        }
+        match (decision.action, entry, today) {
+            (Action::Send, None, Today::Wire(wire)) => new.push((call, wire)),
+            (Action::Send, Some(entry), Today::Wire(wire)) => {
+                due.push(Due::again(call, &entry, wire, true));
+            }
+            (Action::Resend, Some(mut entry), _) => match entry.wire.take() {
+                Some(wire) => due.push(Due::again(call, &entry, wire, false)),
+                None => resting(&mut figures, entry.state),
+            },
+            (Action::Recheck, Some(mut entry), _) => {
+                let Some(wire) = entry.wire.clone() else {
+                    resting(&mut figures, entry.state);
+                    return;
+                };
+                if figures.numbers.is_scout(wire.destination.as_str(), &entry) {
+                    entry.wire = None;
+                    let mut scout = Due::again(call, &entry, wire, false);
+                    scout.ticket.scout = true;
+                    due.push(scout);
+                } else {
+                    resting(&mut figures, entry.state);
+                }
+            }
+            (Action::Settled | Action::Withdrawn | Action::Held, Some(entry), _) => {
+                resting(&mut figures, entry.state);
+            }
+            (Action::Dropped, _, _)
+            | (Action::Send, _, Today::Dropped)
+            | (
+                Action::Resend | Action::Recheck | Action::Settled | Action::Withdrawn | Action::Held,
+                None,
+                _,
+            ) => {
+                figures.dropped_rows += u64::from(call.rows);
+                figures.dropped_merged += u64::from(call.rows - 1);
+            }
+        }
+    }
+
+    /// Of new calls with one wire key, and of new calls whose key an older call has, keeps one; the CRM would as well.
+    async fn fold_collisions(
+        &self,
+        intake: &Intake<'_>,
+        new: Vec<(Call, WireForm)>,
+    ) -> Result<Vec<(Call, WireForm)>, LedgerError> {
+        if new.is_empty() {
+            return Ok(new);
+        }
+        let mut kept: Vec<(Call, WireForm)> = Vec::with_capacity(new.len());
+        let mut folded: Vec<(Call, usize)> = Vec::new();
+        let mut by_key: HashMap<i64, Vec<usize>> = HashMap::with_capacity(new.len());
+        for (call, wire) in new {
+            let places = by_key.entry(wire.key_hash()).or_default();
+            let twin = places
+                .iter()
+                .copied()
+                .find(|place| kept[*place].1.same_key(&wire));
+            match twin {
+                Some(place) if preferred(&call, &kept[place].0) => {
+                    let (loser, _) = std::mem::replace(&mut kept[place], (call, wire));
+                    folded.push((loser, place));
+                }
+                Some(place) => folded.push((call, place)),
+                None => {
+                    places.push(kept.len());
+                    kept.push((call, wire));
+                }
+            }
+        }
+        let keys: Vec<WireForm> = kept.iter().map(|(_, wire)| wire.clone()).collect();
+        let owners = self.ledger.owners(keys).await?;
+        let mut collisions: Vec<Collision> = Vec::new();
+        let mut figures_rows = 0;
+        for (loser, place) in folded {
+            let owner = owners[place]
+                .clone()
+                .unwrap_or_else(|| kept[place].0.identity.clone());
+            figures_rows += u64::from(loser.rows);
+            collisions.push(Collision {
+                folded: loser.identity,
+                owner,
+            });
+        }
+        let mut result = Vec::with_capacity(kept.len());
+        for ((call, wire), owner) in kept.into_iter().zip(owners) {
+            match owner {
+                Some(owner) if owner != call.identity => {
+                    figures_rows += u64::from(call.rows);
+                    collisions.push(Collision {
+                        folded: call.identity,
+                        owner,
+                    });
+                }
+                Some(_) | None => result.push((call, wire)),
+            }
+        }
+        if !collisions.is_empty() {
+            for collision in &collisions {
+                tracing::info!(
+                    "{} has the key of {}: the CRM keeps one",
+                    crate::intake::describe(&collision.folded, intake.clock().kind()),
+                    crate::intake::describe(&collision.owner, intake.clock().kind())
+                );
+            }
+            {
+                let mut figures = self.board.figures();
+                figures.collisions += collisions.len() as u64;
+                figures.collided_rows += figures_rows;
+            }
+            self.ledger.record_collisions(self.run, collisions).await?;
+        }
+        Ok(result)
+    }
+
+    /// When every call that was sent ahead for its number is answered: sends the others of the numbers that matched,
+    /// and notes for the rest that their number was asked about.
+    async fn follow_up(
+        &self,
+        parcels: &mpsc::Sender<Vec<Parcel<Ticket>>>,
+        scouts_back: &mut watch::Receiver<u64>,
+    ) -> Result<(), LedgerError> {
+        while self.board.figures().numbers.scouts_out > 0 {
+            tokio::select! {
+                changed = scouts_back.changed() => if changed.is_err() { return Ok(()) },
+                () = parcels.closed() => return Ok(()),
+            }
+        }
+        let (matched, others) = self.board.figures().numbers.take();
+        if !others.is_empty() {
+            let identities = others.into_iter().map(|entry| entry.identity).collect();
+            self.ledger.record_still_unmatched(identities, super::now().timestamp()).await?;
+        }
+        let due: Vec<Due> = matched.into_iter().filter_map(Due::follower).collect();
+        {
+            let mut figures = self.board.figures();
+            let n = due.len() as u64;
+            figures.calls.unchanged -= n;
+            figures.resting_unmatched -= n;
+            figures.handed += n;
+        }
+        let parcels_due = self.hand_over(due).await?;
+        if !parcels_due.is_empty() {
+            let _ = parcels.send(parcels_due).await;
+        }
+        Ok(())
+    }
+
+    /// The recording side: answers in batches, each one transaction; counted when it is on record.
+    async fn record(
+        &self,
+        mut answers: mpsc::Receiver<Settled<Ticket>>,
+        scouts: watch::Sender<u64>,
+    ) -> Result<(), LedgerError> {
+        let mut block = Vec::with_capacity(COMMIT);
+        while answers.recv_many(&mut block, COMMIT).await > 0 {
+            let records = block
+                .iter()
+                .map(|settled| (settled.parcel.ticket.identity.clone(), recorded(settled)))
+                .collect();
+            self.ledger.record_outcomes(self.run, records).await?;
+            let answered = self.count(&block);
+            self.board.answers_done(answered);
+            scouts.send_modify(|n| *n += 1);
+            block.clear();
+        }
+        Ok(())
+    }
+
+    fn count(&self, block: &[Settled<Ticket>]) -> u64 {
+        let mut figures = self.board.figures();
+        let before = figures.answered;
+        for settled in block {
+            let ticket = &settled.parcel.ticket;
+            let number = settled.parcel.call.destination.as_str();
+            if ticket.scout {
+                figures.numbers.scouts_out = figures.numbers.scouts_out.saturating_sub(1);
+            }
+            match &settled.fate {
+                Fate::Delivered(_) => {
+                    figures.answered += 1;
+                    figures.numbers.matched(number);
+                    if receipt(settled).is_some_and(|receipt| receipt.existing) {
+                        figures.calls.existing += 1;
+                    } else {
+                        figures.calls.created += 1;
+                    }
+                }
+                Fate::Unmatched(_) => {
+                    figures.answered += 1;
+                    figures.calls.unmatched += 1;
+                }
+                Fate::Rejected(_) => {
+                    figures.answered += 1;
+                    figures.calls.rejected += 1;
+                    figures.newly_rejected += u64::from(ticket.before != Some(State::Rejected));
+                }
+                Fate::Pending(why) => figures.last_trouble = Some(why.clone()),
+                Fate::NotAttempted => {}
+            }
+        }
+        figures.answered - before
+    }
+}
+
+/// A call that is to be sent: its intent for the ledger, its form for the CRM.
+struct Due {
+    ticket: Ticket,
+    intent: Intent,
+    wire: WireForm,
+}
+
+impl Due {
+    /// A known call; `refreeze` where its wire form replaces the frozen one.
+    fn again(call: Call, entry: &Entry, wire: WireForm, refreeze: bool) -> Self {
+        let freeze = refreeze.then(|| wire.clone());
+        Self {
+            ticket: Ticket::of(entry),
+            intent: intent(call, freeze),
+            wire,
+        }
+    }
+
+    /// A call that waited for the verdict about its number.
+    fn follower(mut entry: Entry) -> Option<Self> {
+        let wire = entry.wire.take()?;
+        Some(Self {
+            ticket: Ticket::of(&entry),
+            intent: Intent::again(entry.identity),
+            wire,
+        })
+    }
+}
+
+impl Ticket {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            identity: entry.identity.clone(),
+            before: Some(entry.state),
+            known_id: entry.receipt.call_id,
+            scout: false,
+        }
+    }
+}
+
+fn intent(call: Call, wire: Option<WireForm>) -> Intent {
+    Intent {
+        identity: call.identity,
+        wire,
+        instant: call.instant,
+        origin: call.origin,
+        disposition: call.disposition,
+    }
+}
+
+/// The receipt of a delivered call. One that comes with the id the ledger has for this very call was there before,
+/// whatever words the CRM found for it.
+fn receipt(settled: &Settled<Ticket>) -> Option<Receipt> {
+    match &settled.fate {
+        Fate::Delivered(receipt) => {
+            let known = settled.parcel.ticket.known_id;
+            let mut receipt = receipt.clone();
+            receipt.existing |= known.is_some() && known == receipt.call_id;
+            Some(receipt)
+        }
+        Fate::Unmatched(_) | Fate::Rejected(_) | Fate::Pending(_) | Fate::NotAttempted => None,
+    }
+}
+
+fn recorded(settled: &Settled<Ticket>) -> Recorded {
+    match &settled.fate {
+        Fate::Delivered(plain) => Recorded::Delivered(receipt(settled).unwrap_or_else(|| plain.clone())),
+        Fate::Unmatched(reason) => Recorded::Unmatched {
+            reason: reason.clone(),
+        },
+        Fate::Rejected(reason) => Recorded::Rejected {
+            reason: reason.clone(),
+        },
+        Fate::Pending(reason) => Recorded::Pending {
+            reason: reason.clone(),
+        },
+        Fate::NotAttempted => Recorded::NotAttempted,
+    }
+}
+
+impl Summary {
+    /// Nothing was sent.
+    #[must_use]
+    pub(super) fn nothing() -> Self {
+        Self {
+            ending: Ending::Done,
+            sent: 0,
+            retried: 0,
+            latency: delivery::Latency::default(),
+            sending: std::time::Duration::ZERO,
+        }
+    }
+}

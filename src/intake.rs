@@ -1,0 +1,322 @@
+//! From slices of rows to calls with the wire form that today's settings give them.
+//!
+//! It joins the pure rooms ([`crate::cdr`], [`crate::number`]) to a source, counts what it leaves out, and has never heard
+//! of the ledger or the CRM. `sync` sends what comes out of it, `delete` compares it with what was delivered.
+
+use std::time::{Duration, Instant};
+
+use crate::call::{Call, ColumnTime, Identity, PhoneNumber, TimeKind, WireForm};
+use crate::cdr::clock::Clock;
+use crate::cdr::window::Window;
+use crate::cdr::{Assembled, Assembly, merge, select, wire};
+use crate::config::{Config, Side};
+use crate::number::chain::{Chain, Verdict};
+use crate::report::text::ClockTally;
+use crate::report::Rows;
+use crate::source::{CallSource, Slice, SourceError, SourceProfile};
+
+/// How often a slice is read again after an I/O error before the source counts as lost.
+const SLICE_RETRIES: u32 = 3;
+
+/// How many unreadable rows are shown as examples.
+const EXAMPLES: usize = 5;
+
+/// What today's settings make of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Today {
+    /// It would be sent like this.
+    Wire(WireForm),
+    /// A rule drops it.
+    Dropped,
+}
+
+/// A call of the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The call.
+    pub call: Call,
+    /// Its form today.
+    pub today: Today,
+}
+
+/// The calls of one slice, ordered by identity.
+#[derive(Debug)]
+pub struct Batch {
+    /// First second of the slice, on the column's clock.
+    pub from: ColumnTime,
+    /// First second after it.
+    pub until: ColumnTime,
+    /// The calls.
+    pub calls: Vec<Candidate>,
+    /// Rows the slice brought, those left out included.
+    pub rows: u64,
+}
+
+/// What the intake has counted so far.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Rows read and left out. `merged` counts legs only; rows that a rule dropped are counted by whoever decides that.
+    pub rows: Rows,
+    /// Readings of ambiguous and missing hours.
+    pub clock: ClockTally,
+    /// Some of the invalid rows.
+    pub invalid: Vec<String>,
+    /// Time spent waiting for the source.
+    pub read: Duration,
+}
+
+/// What turns a row into a call: settings only, no source.
+pub struct Settings<'a> {
+    config: &'a Config,
+    /// The two chains.
+    pub destination: Chain,
+    /// Rules with `on = "source"`.
+    pub source: Chain,
+}
+
+/// A window on its way through the pure rooms.
+pub struct Intake<'a> {
+    settings: &'a Settings<'a>,
+    source: Box<dyn CallSource>,
+    profile: SourceProfile,
+    clock: Clock,
+    window: Window,
+    tally: Tally,
+}
+
+impl<'a> Settings<'a> {
+    /// Builds the rule chains.
+    ///
+    /// # Errors
+    /// A rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
+    pub fn new(config: &'a Config) -> anyhow::Result<Self> {
+        let destination = Chain::build(&config.rules, Side::Destination)?;
+        let source = Chain::build(&config.rules, Side::Source)?;
+        let failures: Vec<String> = destination
+            .check(&config.rule_tests)
+            .into_iter()
+            .chain(source.check(&config.rule_tests))
+            .map(|failure| format!("{}:{}: {failure}", config.path.display(), failure.line))
+            .collect();
+        if !failures.is_empty() {
+            anyhow::bail!("{}", failures.join("\n"));
+        }
+        Ok(Self {
+            config,
+            destination,
+            source,
+        })
+    }
+
+    /// The number that goes out as source; `None`: a rule drops the call.
+    fn caller(&self, call: &Call) -> Option<PhoneNumber> {
+        if select::is_withheld(call.identity.source.as_str(), &self.config.select) {
+            return self.config.target.empty_source.clone().map(PhoneNumber);
+        }
+        match self.source.apply(&call.identity.source) {
+            Verdict::Number(number) => Some(number),
+            Verdict::Dropped { .. } => None,
+        }
+    }
+
+    fn today(&self, call: &Call, clock: &Clock, extra: &[String]) -> Today {
+        let Some(source) = self.caller(call) else {
+            return Today::Dropped;
+        };
+        let destination = match self.destination.apply(&call.identity.destination) {
+            Verdict::Number(number) => number,
+            Verdict::Dropped { .. } => return Today::Dropped,
+        };
+        let target = &self.config.target;
+        Today::Wire(wire::wire_form(
+            call,
+            source,
+            destination,
+            clock,
+            target.initiated_as,
+            target.recording_url.as_ref(),
+            extra,
+        ))
+    }
+}
+
+impl<'a> Intake<'a> {
+    /// Opens the window. `source` has been probed; `profile` is what it found.
+    /// Gives the number of rows to come where that is known.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    pub async fn open(
+        settings: &'a Settings<'a>,
+        mut source: Box<dyn CallSource>,
+        profile: SourceProfile,
+        window: Window,
+    ) -> Result<(Self, Option<u64>), SourceError> {
+        let clock = Clock::new(profile.time, settings.config.source.timezone);
+        let started = Instant::now();
+        let expected = source.open(window.column_window(&clock)).await?;
+        let mut tally = Tally::default();
+        tally.read += started.elapsed();
+        Ok((
+            Self {
+                settings,
+                source,
+                profile,
+                clock,
+                window,
+                tally,
+            },
+            expected,
+        ))
+    }
+
+    /// The next slice's calls; `None` at the end of the window.
+    ///
+    /// # Errors
+    /// [`SourceError`], after the slice was tried again three times.
+    pub async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
+        let started = Instant::now();
+        let slice = self.next_slice().await;
+        self.tally.read += started.elapsed();
+        Ok(slice?.map(|slice| self.batch(slice)))
+    }
+
+    /// Counts the rows without a usable start: they belong to no window, and so to runs that were not given one.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    pub async fn count_undated(&mut self) -> Result<(), SourceError> {
+        let undated = self.source.undated().await?;
+        self.tally.rows.read += undated.rows;
+        self.tally.rows.skipped.invalid += undated.rows;
+        if undated.rows > 0 {
+            let which = if undated.examples.is_empty() {
+                String::new()
+            } else {
+                format!(" (uniqueid {})", undated.examples.join(", "))
+            };
+            self.tally.invalid.push(format!(
+                "{} without a usable start{which}",
+                crate::text::count(undated.rows, "row")
+            ));
+        }
+        Ok(())
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What the source looks like.
+    #[must_use]
+    pub fn profile(&self) -> &SourceProfile {
+        &self.profile
+    }
+
+    /// How the time column is read.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The window on the column's own clock.
+    #[must_use]
+    pub fn column_window(&self) -> std::ops::Range<ColumnTime> {
+        self.window.column_window(&self.clock)
+    }
+
+    async fn next_slice(&mut self) -> Result<Option<Slice>, SourceError> {
+        let mut tries = 0;
+        loop {
+            match self.source.next().await {
+                Err(SourceError::Unreachable { what, source }) if tries < SLICE_RETRIES => {
+                    tries += 1;
+                    tracing::warn!(
+                        "reading the source failed, trying the same slice again ({tries} of {SLICE_RETRIES}): {what}{}",
+                        source.map(|e| format!(": {e:#}")).unwrap_or_default()
+                    );
+                    tokio::time::sleep(Duration::from_millis(200 * u64::from(tries))).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn batch(&mut self, slice: Slice) -> Batch {
+        let config = self.settings.config;
+        let assembled = Assembly {
+            clock: &self.clock,
+            window: self.window,
+            select: &config.select,
+            empty_source: config.target.empty_source.as_deref(),
+            extra_roles: &self.profile.extra,
+        }
+        .assemble(slice.rows);
+        self.tally.add(&assembled);
+        let calls = assembled
+            .calls
+            .into_iter()
+            .map(|call| {
+                let today = self
+                    .settings
+                    .today(&call, &self.clock, &self.profile.extra);
+                Candidate { call, today }
+            })
+            .collect();
+        Batch {
+            from: slice.from,
+            until: slice.until,
+            calls,
+            rows: assembled.counts.read,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, assembled: &Assembled) {
+        let counts = &assembled.counts;
+        self.rows.read += counts.read;
+        self.rows.merged += counts.merged;
+        let skipped = &mut self.rows.skipped;
+        skipped.short_destination += counts.short_destination;
+        skipped.no_source += counts.no_source;
+        skipped.disposition += counts.disposition;
+        skipped.excluded += counts.excluded;
+        skipped.invalid += counts.invalid;
+        self.clock.ambiguous_by_uniqueid += counts.ambiguous_by_uniqueid;
+        self.clock.ambiguous_assumed += counts.ambiguous_assumed_first;
+        self.clock.skipped_by_uniqueid += counts.skipped_hour_by_uniqueid;
+        self.clock.skipped_shifted += counts.skipped_hour_shifted;
+        let room = EXAMPLES.saturating_sub(self.invalid.len());
+        self.invalid
+            .extend(assembled.invalid.iter().take(room).map(|row| {
+                let which = row.uniqueid.as_deref().unwrap_or("without uniqueid");
+                format!("row {which}: {}", row.reason)
+            }));
+    }
+}
+
+/// Whether `a` is to be kept rather than `b` where both would be sent under one key: the same order of preference as
+/// between the legs of one call, then the lower identity.
+#[must_use]
+pub fn preferred(a: &Call, b: &Call) -> bool {
+    merge::preference(a, b).then_with(|| a.identity.cmp(&b.identity)).is_lt()
+}
+
+/// For messages: a call as a person would point at it.
+#[must_use]
+pub fn describe(identity: &Identity, kind: TimeKind) -> String {
+    let at = chrono::DateTime::from_timestamp(identity.start.0, 0)
+        .map_or_else(|| identity.start.0.to_string(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string());
+    let zone = match kind {
+        TimeKind::Wall => "",
+        TimeKind::Instant => " UTC",
+    };
+    format!(
+        "{at}{zone} {} -> {}",
+        crate::text::Shown(identity.source.as_str()),
+        crate::text::Shown(identity.destination.as_str())
+    )
+}
