@@ -17,6 +17,7 @@ pub mod select;
 mod spans;
 #[cfg(test)]
 mod transitions;
+pub mod uniqueid;
 pub mod when;
 pub mod window;
 pub mod wire;
