@@ -59,7 +59,7 @@ fn check_digit_is_right(code: &str) -> bool {
             (_, double) => double,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 fn main() {

@@ -95,7 +95,9 @@ impl Pattern {
             }
             Shape::Wild(positions) => match first_impossible(positions) {
                 Some(Position::Unclosed) => Err(PatternError::UnclosedSet(text.to_owned())),
-                Some(_) => Err(PatternError::EmptySet(text.to_owned())),
+                Some(Position::Byte { .. } | Position::OneOrMore | Position::ZeroOrMore) => {
+                    Err(PatternError::EmptySet(text.to_owned()))
+                }
                 None => Ok(pattern),
             },
             Shape::Literal(_) => Ok(pattern),
@@ -214,7 +216,9 @@ fn match_positions(positions: &[Position], number: &str) -> Match {
             (Position::ZeroOrMore, _) => return Match::Early,
             (Position::OneOrMore, Some(_)) => return Match::Yes,
             (Position::Byte { set, .. }, Some(byte)) if set.contains(byte) => {}
-            (Position::Byte { .. } | Position::Unclosed, Some(_)) | (_, None) => return Match::No,
+            (Position::Byte { .. } | Position::Unclosed | Position::OneOrMore, _) => {
+                return Match::No;
+            }
         }
     }
     match bytes.next() {

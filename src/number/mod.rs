@@ -14,7 +14,7 @@
 //! # Reading order
 //!
 //! [`dialplan`] and [`substring`] are Asterisk's two small languages, [`chain`] ties rules together; the other files are
-//! one rule each: [`rewrite`], [`strip_prefix`], [`add_prefix`], [`regex`], [`e164`], [`table`], [`drop`].
+//! one rule each: [`rewrite`], [`strip_prefix`], [`add_prefix`], [`regex`], [`e164`], [`table`], [`mod@drop`].
 
 pub mod add_prefix;
 pub mod chain;
@@ -24,7 +24,9 @@ pub mod e164;
 mod position;
 pub mod regex;
 pub mod registry;
+pub mod replacement;
 pub mod rewrite;
+pub mod rule_test;
 pub mod strip_prefix;
 pub mod substring;
 pub mod table;

@@ -30,6 +30,8 @@ pub(super) enum Position {
 pub(super) fn read(pattern: &[u8]) -> Vec<Position> {
     let mut positions = Vec::with_capacity(pattern.len());
     let mut rest = pattern;
+    // Looked for once only: a hostile number of many `[` must not be searched to its end for each of them.
+    let mut can_close = true;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match byte {
@@ -39,16 +41,22 @@ pub(super) fn read(pattern: &[u8]) -> Vec<Position> {
             b'X' | b'x' => positions.push(Position::of_range(b'0', b'9')),
             b'Z' | b'z' => positions.push(Position::of_range(b'1', b'9')),
             b'N' | b'n' => positions.push(Position::of_range(b'2', b'9')),
-            b'[' => match rest.iter().position(|&b| b == b']') {
-                None => positions.push(Position::Unclosed),
-                Some(end) => {
-                    let items = &rest[..end];
-                    rest = &rest[end + 1..];
-                    if !items.is_empty() {
-                        positions.push(Position::of_items(items));
+            b'[' => {
+                let end = can_close
+                    .then(|| rest.iter().position(|&b| b == b']'))
+                    .flatten();
+                can_close = end.is_some();
+                match end {
+                    None => positions.push(Position::Unclosed),
+                    Some(end) => {
+                        let items = &rest[..end];
+                        rest = &rest[end + 1..];
+                        if !items.is_empty() {
+                            positions.push(Position::of_items(items));
+                        }
                     }
                 }
-            },
+            }
             literal => positions.push(Position::of_range(literal, literal)),
         }
     }
@@ -203,6 +211,17 @@ mod tests {
         assert_eq!(order("[24]", "[25]"), Ordering::Less);
         assert_eq!(order("[249]", "[258]"), Ordering::Less);
         assert_eq!(order("[25]", "[24]"), Ordering::Greater);
+    }
+
+    #[test]
+    fn every_bracket_after_an_unclosed_one_is_unclosed_too() {
+        let hostile = read("[".repeat(200_000).as_bytes());
+        assert_eq!(hostile.len(), 200_000);
+        assert!(hostile.iter().all(|p| *p == Position::Unclosed));
+        assert_eq!(
+            read(b"[1][2"),
+            [read(b"1"), read(b"["), read(b"2")].concat()
+        );
     }
 
     #[test]

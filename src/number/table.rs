@@ -52,7 +52,7 @@ pub enum TableError {
         reason: String,
     },
     /// One number, two replacements.
-    #[error("the table `{}` has `{number}` in line {first} and in line {second} with different replacements; keep one", .path.display())]
+    #[error("the table `{}` has `{}` in line {first} and in line {second} with different replacements; keep one", .path.display(), crate::text::Shown(.number))]
     Contradiction {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,7 @@ use regex::Regex;
 
 use super::super::substring::Template;
 use super::*;
+use crate::config::RuleTest;
 
 fn rule(line: usize, name: &str, guard: Option<&str>, kind: RuleKind, stop: bool) -> RuleConfig {
     RuleConfig {
