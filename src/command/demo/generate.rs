@@ -15,12 +15,14 @@ use chrono_tz::Tz;
 mod calls;
 pub mod numbers;
 mod office_hours;
+mod planner;
 mod random;
 mod rows;
 mod stations;
 mod table;
 
-use calls::{Call, Planner};
+use calls::Call;
+use planner::Planner;
 use random::Random;
 
 /// The PBX's zone: `calldate` is its wall clock, the epoch inside `uniqueid` the instant that goes with it.
