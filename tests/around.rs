@@ -1,0 +1,571 @@
+//! The files around the program: units, cron file, scripts, licences. What they say has to be true of the program.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Flags that every command takes, and whether a value follows.
+const EVERYWHERE: [(&str, bool); 6] = [
+    ("--config", true),
+    ("--output", true),
+    ("--verbose", false),
+    ("-v", false),
+    ("--quiet", false),
+    ("-q", false),
+];
+
+/// The commands with their own flags, and whether a value follows.
+const COMMANDS: [(&str, &[(&str, bool)]); 21] = [
+    (
+        "sync",
+        &[
+            ("--full", false),
+            ("--since", true),
+            ("--until", true),
+            ("--resend", false),
+            ("--dry-run", false),
+            ("--max-runtime", true),
+            ("--wait", true),
+            ("--fail-on", true),
+        ],
+    ),
+    ("run", &[("--auto", false)]),
+    (
+        "delete",
+        &[
+            ("--from", true),
+            ("--to", true),
+            ("--for-good", false),
+            ("--allow-loss", false),
+            ("--yes", false),
+            ("--dry-run", false),
+        ],
+    ),
+    (
+        "rebuild",
+        &[
+            ("--from", true),
+            ("--to", true),
+            ("--allow-loss", false),
+            ("--yes", false),
+        ],
+    ),
+    ("check", &[]),
+    ("explain", &[]),
+    ("why", &[]),
+    (
+        "calls",
+        &[("--state", true), ("--since", true), ("--until", true)],
+    ),
+    ("unmatched", &[]),
+    (
+        "reconcile",
+        &[("--since", true), ("--until", true), ("--heal", false)],
+    ),
+    ("status", &[]),
+    (
+        "report",
+        &[("--html", true), ("--since", true), ("--until", true)],
+    ),
+    ("collect", &[("--listen", true)]),
+    ("agi", &[]),
+    ("sandbox", &[("--listen", true)]),
+    ("demo", &[]),
+    ("init", &[("--ledger", false)]),
+    ("adopt", &[]),
+    ("purge", &[("--older-than", true)]),
+    ("completions", &[]),
+    ("man", &[]),
+];
+
+/// Minutes after which an incremental run ends by itself: the default of `--max-runtime`.
+const LONGEST_INCREMENTAL: u32 = 50;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
+}
+
+/// Every file below `contrib`, by its path from there.
+fn contrib() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root().join("contrib")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(root().join("contrib")).unwrap();
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                found.insert(name.to_str().unwrap().to_owned(), text);
+            }
+        }
+    }
+    found
+}
+
+fn units(ending: &str) -> BTreeMap<String, Unit> {
+    let files = contrib().into_iter();
+    files
+        .filter_map(|(path, text)| {
+            let name = path.strip_prefix("systemd/")?.strip_suffix(ending)?;
+            Some((name.to_owned(), Unit::parse(&path, &text)))
+        })
+        .collect()
+}
+
+/// A unit file: section, key, value.
+#[derive(Debug)]
+struct Unit(BTreeMap<(String, String), String>);
+
+impl Unit {
+    fn parse(path: &str, text: &str) -> Self {
+        let mut entries = BTreeMap::new();
+        let mut sections = BTreeSet::new();
+        let mut section = None;
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            assert_eq!(line, line.trim(), "{path}");
+            assert!(!line.ends_with('\\'), "{path}: {line}");
+            if line.starts_with('#') {
+                continue;
+            }
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'))
+            {
+                let known = ["Unit", "Service", "Timer", "Install"];
+                assert!(known.contains(&name), "{path}: {line}");
+                assert!(sections.insert(name), "{path}: {line} twice");
+                section = Some(name);
+                continue;
+            }
+            let (key, value) = line
+                .split_once('=')
+                .unwrap_or_else(|| panic!("{path}: {line}"));
+            assert!(
+                key.chars().all(|c| c.is_ascii_alphanumeric()),
+                "{path}: {line}"
+            );
+            let section = section.unwrap_or_else(|| panic!("{path}: {line} before any section"));
+            let before = entries.insert((section.to_owned(), key.to_owned()), value.to_owned());
+            assert!(before.is_none(), "{path}: {key} twice");
+        }
+        Self(entries)
+    }
+
+    #[track_caller]
+    fn get(&self, section: &str, key: &str) -> &str {
+        let key = (section.to_owned(), key.to_owned());
+        self.0
+            .get(&key)
+            .unwrap_or_else(|| panic!("{key:?} is missing"))
+    }
+}
+
+/// A line of a cron file in `/etc/cron.d`.
+struct CronJob {
+    minute: String,
+    hour: String,
+    days: [String; 3],
+    user: String,
+    command: String,
+}
+
+fn cron_jobs() -> Vec<CronJob> {
+    let text = read("contrib/cron/cdrelay");
+    let is_setting = |line: &str| {
+        line.split_once('=')
+            .is_some_and(|(name, _)| !name.contains(' '))
+    };
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#') && !is_setting(line))
+        .map(|line| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let [minute, hour, day, month, weekday, user, command @ ..] = &words[..] else {
+                panic!("{line}");
+            };
+            CronJob {
+                minute: minute.clone(),
+                hour: hour.clone(),
+                days: [day.clone(), month.clone(), weekday.clone()],
+                user: user.clone(),
+                command: command.join(" "),
+            }
+        })
+        .collect()
+}
+
+/// `22`, `0-22`, or systemd's `00..22`: first and last.
+fn span(text: &str) -> (u32, u32) {
+    let (first, last) = text
+        .split_once("..")
+        .or_else(|| text.split_once('-'))
+        .unwrap_or((text, text));
+    (first.parse().unwrap(), last.parse().unwrap())
+}
+
+/// First and last hour, and the minute, of a timer that fires each day.
+fn calendar(timer: &Unit) -> ((u32, u32), u32) {
+    let text = timer.get("Timer", "OnCalendar");
+    let time = text
+        .strip_prefix("*-*-* ")
+        .unwrap_or_else(|| panic!("{text}"));
+    let [hours, minute, "00"] = time.split(':').collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    (span(hours), span(minute).0)
+}
+
+fn minutes(text: &str) -> u32 {
+    text.strip_suffix("min").unwrap().parse().unwrap()
+}
+
+/// Whether a command line calls a command that exists, with flags that it takes.
+#[track_caller]
+fn understood(command_line: &str) {
+    let mut words = command_line.split_whitespace();
+    let program = words.next().unwrap();
+    assert_eq!(program, "cdrelay", "{command_line}");
+    let mut known: BTreeMap<&str, bool> = EVERYWHERE.into();
+    let mut command = None;
+    while let Some(word) = words.next() {
+        if !word.starts_with('-') {
+            if command.is_none() {
+                let (_, flags) = COMMANDS
+                    .into_iter()
+                    .find(|(name, _)| *name == word)
+                    .unwrap_or_else(|| panic!("there is no command {word}: {command_line}"));
+                known.extend(flags.iter().copied());
+                command = Some(word);
+            }
+            continue;
+        }
+        let (flag, inline) = word
+            .split_once('=')
+            .map_or((word, false), |(flag, _)| (flag, true));
+        let takes_value = known
+            .get(flag)
+            .unwrap_or_else(|| panic!("{command:?} takes no {flag}: {command_line}"));
+        if *takes_value && !inline {
+            let value = words
+                .next()
+                .unwrap_or_else(|| panic!("{flag} needs a value: {command_line}"));
+            assert!(
+                !value.starts_with('-'),
+                "{flag} needs a value: {command_line}"
+            );
+        }
+    }
+    assert!(command.is_some(), "no command: {command_line}");
+}
+
+#[test]
+fn every_command_that_is_called_or_quoted_exists_with_its_flags() {
+    let mut seen = 0;
+    for job in cron_jobs() {
+        understood(&job.command);
+        seen += 1;
+    }
+    for service in units(".service").values() {
+        understood(service.get("Service", "ExecStart"));
+        seen += 1;
+    }
+    let mut texts = contrib();
+    texts.insert("CHANGELOG.md".to_owned(), read("CHANGELOG.md"));
+    for text in texts.values() {
+        // Every second part between backticks is quoted.
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let call = quoted.strip_prefix("sudo -u cdrelay ").unwrap_or(quoted);
+            if call.starts_with("cdrelay ") {
+                understood(call);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+#[should_panic(expected = "takes no --fast")]
+fn an_unknown_flag_would_be_noticed() {
+    understood("cdrelay sync --fast");
+}
+
+#[test]
+fn unit_files_parse_and_each_service_has_its_timer() {
+    let (services, timers) = (units(".service"), units(".timer"));
+    let names: Vec<&String> = services.keys().collect();
+    assert_eq!(names, timers.keys().collect::<Vec<_>>());
+    assert_eq!(
+        names,
+        ["cdrelay", "cdrelay-full", "cdrelay-full@", "cdrelay@"]
+    );
+    for (name, timer) in &timers {
+        assert_eq!(timer.get("Install", "WantedBy"), "timers.target");
+        let persistent = if name.contains("full") { "yes" } else { "no" };
+        assert_eq!(timer.get("Timer", "Persistent"), persistent, "{name}");
+    }
+}
+
+#[test]
+fn services_differ_in_what_they_run_and_in_nothing_else() {
+    let mut services = units(".service");
+    let mut commands = BTreeMap::new();
+    for (name, service) in &mut services {
+        for key in ["Description", "ExecStart", "TimeoutStartSec"] {
+            let section = if key == "Description" {
+                "Unit"
+            } else {
+                "Service"
+            };
+            let value = service
+                .0
+                .remove(&(section.to_owned(), key.to_owned()))
+                .unwrap();
+            if key == "ExecStart" {
+                commands.insert(name.clone(), value);
+            }
+        }
+    }
+    let first = &services["cdrelay"];
+    for (name, service) in &services {
+        assert_eq!(service.0, first.0, "{name}");
+    }
+    assert_eq!(first.get("Service", "User"), "cdrelay");
+    assert_eq!(first.get("Service", "Type"), "oneshot");
+    // Finished with rejected calls; incomplete; another run at work; stopped: none of these needs a person at once.
+    assert_eq!(first.get("Service", "SuccessExitStatus"), "3 4 11 143");
+    let commands: Vec<&str> = commands.values().map(String::as_str).collect();
+    assert_eq!(
+        commands,
+        [
+            "cdrelay sync",
+            "cdrelay sync --full --wait 30m",
+            "cdrelay sync --full --wait 30m --config /etc/cdrelay/%i.toml",
+            "cdrelay sync --config /etc/cdrelay/%i.toml",
+        ]
+    );
+}
+
+#[test]
+fn the_last_hourly_run_is_over_before_the_nightly_one_starts() {
+    let timers = units(".timer");
+    for (hourly, nightly) in [("cdrelay", "cdrelay-full"), ("cdrelay@", "cdrelay-full@")] {
+        let ((first, last), minute) = calendar(&timers[hourly]);
+        let ((hour, same), nightly_minute) = calendar(&timers[nightly]);
+        assert_eq!((first, hour), (0, same), "{hourly}");
+        assert_ne!(minute, nightly_minute, "{hourly}");
+        let delay = minutes(timers[hourly].get("Timer", "RandomizedDelaySec"));
+        let over = last * 60 + minute + delay + LONGEST_INCREMENTAL;
+        assert!(
+            over <= hour * 60 + nightly_minute,
+            "{hourly}: over at minute {over}"
+        );
+    }
+    let jobs = cron_jobs();
+    let [hourly, nightly] = &jobs[..] else {
+        panic!("{} lines", jobs.len());
+    };
+    assert_ne!(hourly.minute, nightly.minute);
+    let over = span(&hourly.hour).1 * 60 + span(&hourly.minute).0 + LONGEST_INCREMENTAL;
+    assert!(
+        over <= span(&nightly.hour).0 * 60 + span(&nightly.minute).0,
+        "{over}"
+    );
+}
+
+#[test]
+fn cron_runs_quietly_as_its_own_user_and_needs_nothing_of_the_shell() {
+    let text = read("contrib/cron/cdrelay");
+    assert!(
+        text.ends_with('\n'),
+        "cron ignores a last line without an end"
+    );
+    for setting in [
+        "SHELL=/bin/sh",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "MAILTO=root",
+    ] {
+        assert!(text.lines().any(|line| line == setting), "{setting}");
+    }
+    let jobs = cron_jobs();
+    for job in &jobs {
+        assert_eq!(job.user, "cdrelay");
+        assert_eq!(job.days, ["*", "*", "*"], "{}", job.command);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./ ".contains(c);
+        assert!(job.command.chars().all(plain), "{}", job.command);
+    }
+    let lines: Vec<String> = jobs
+        .iter()
+        .map(|job| format!("{} {} {}", job.minute, job.hour, job.command))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "7 0-22 cdrelay sync --quiet",
+            "17 23 cdrelay sync --full --quiet --wait 30m"
+        ]
+    );
+}
+
+#[test]
+fn scripts_are_executable_and_bash_can_read_them() {
+    for script in ["contrib/test", ".ci/run"] {
+        let path = root().join(script);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} is not executable");
+        assert!(
+            read(script).starts_with("#!/usr/bin/env bash\n"),
+            "{script}"
+        );
+        let output = Command::new("bash").arg("-n").arg(&path).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// Runs a script with a `cargo` that notes its arguments and fails where they begin with one of `failing`, and with
+/// servers and a compiler that are merely there, so that nothing is ever installed.
+fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let notes = directory.path().join("notes");
+    let program = |name: &str, text: &str| {
+        let path: PathBuf = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program(
+        "cargo",
+        "#!/bin/sh\necho \"$*\" >>\"$NOTES\"\ncase \"$*\" in $FAILING*) exit 101;; esac\n",
+    );
+    for name in ["cc", "mariadbd", "postgres"] {
+        program(name, "#!/bin/sh\nexit 1\n");
+    }
+    let path = format!(
+        "{}:{}",
+        directory.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let output = Command::new(root().join(script))
+        .args(arguments)
+        .current_dir("/")
+        .env("PATH", path)
+        .env("NOTES", &notes)
+        .env("FAILING", failing)
+        .output()
+        .unwrap();
+    let notes = fs::read_to_string(notes).unwrap_or_default();
+    (output, notes.lines().map(str::to_owned).collect())
+}
+
+const DOC_TESTS: &str = "test --locked --workspace --doc";
+const TESTS: &str = "test --locked --workspace --all-targets --no-fail-fast";
+
+#[test]
+fn the_test_command_runs_everything_from_any_directory_and_passes_arguments_on() {
+    let (output, calls) = with_noting_cargo("contrib/test", &[], "none");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(calls, [DOC_TESTS, TESTS]);
+    let (output, calls) =
+        with_noting_cargo("contrib/test", &["--test", "around", "--", "cron"], "none");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(calls, [format!("{TESTS} --test around -- cron")]);
+}
+
+#[test]
+fn the_test_command_fails_when_either_half_fails_and_still_runs_the_other() {
+    for failing in [DOC_TESTS, TESTS] {
+        let (output, calls) = with_noting_cargo("contrib/test", &[], failing);
+        assert_eq!(output.status.code(), Some(101), "{failing}: {output:?}");
+        assert_eq!(calls, [DOC_TESTS, TESTS], "{failing}");
+    }
+}
+
+#[test]
+fn ci_fails_when_any_step_fails_names_it_and_runs_the_others() {
+    let steps = [
+        ("format", "fmt --check"),
+        (
+            "lint",
+            "clippy --locked --workspace --all-targets -- -D warnings",
+        ),
+        ("tests", DOC_TESTS),
+        ("tests", TESTS),
+        ("documentation", "doc --no-deps --locked --workspace"),
+        ("demonstration", "run --release --locked -- demo"),
+    ];
+    let all: Vec<&str> = steps.iter().map(|(_, call)| *call).collect();
+    let (output, calls) = with_noting_cargo(".ci/run", &[], "none");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(calls, all);
+    for (name, call) in steps {
+        let (output, calls) = with_noting_cargo(".ci/run", &[], call);
+        assert_eq!(output.status.code(), Some(1), "{call}: {output:?}");
+        assert_eq!(calls, all, "{call}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.ends_with(&format!("==> failed: {name}\n")), "{said}");
+    }
+}
+
+#[test]
+fn every_file_around_is_explained() {
+    let readme = read("contrib/README.md");
+    for path in contrib().keys().filter(|path| *path != "README.md") {
+        let directory = path
+            .rsplit_once('/')
+            .map(|(directory, _)| format!("`{directory}/`"));
+        let listed = readme.contains(&format!("`{path}`"))
+            || directory.is_some_and(|directory| readme.contains(&directory));
+        assert!(listed, "contrib/README.md does not name {path}");
+    }
+    for name in readme
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains("systemd/"))
+    {
+        assert!(
+            root().join("contrib").join(name).exists(),
+            "{name} is named and not there"
+        );
+    }
+}
+
+#[test]
+fn licences_are_the_ones_that_cargo_names() {
+    assert!(read("Cargo.toml").contains("\nlicense = \"MIT OR Apache-2.0\"\n"));
+    assert!(read("LICENSE").contains("\nSPDX-License-Identifier: MIT OR Apache-2.0\n"));
+    for file in ["LICENSE", "LICENSE-MIT"] {
+        assert!(
+            read(file).contains("Copyright (c) 2026 The cdrelay authors\n"),
+            "{file}"
+        );
+    }
+    let apache = read("LICENSE-APACHE");
+    assert!(apache.contains("Version 2.0, January 2004\n"));
+    assert!(apache.contains("END OF TERMS AND CONDITIONS\n"));
+    assert_eq!(
+        apache.len(),
+        11_358,
+        "not the text as the Apache Software Foundation publishes it"
+    );
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let heading = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
+    assert!(read("CHANGELOG.md").contains(&heading), "{heading}");
+}
