@@ -10,8 +10,20 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use url::Url;
 
+mod fingerprint;
+mod keys;
+mod load;
+mod locate;
+mod problem;
+mod reader;
 pub mod secret;
+pub mod span;
+mod words;
 
+pub use keys::{Key, KeyDefault, ROLES, known_keys};
+pub use load::load;
+pub use locate::{LOCAL_FILE, LocateError, SYSTEM_FILE, VARIABLE, effective_user, locate};
+pub use problem::{ConfigErrors, Problem};
 use secret::Secret;
 
 /// One configuration: one PBX to one CRM.
@@ -251,7 +263,8 @@ pub enum InitiatedAs {
 pub struct LedgerConfig {
     /// Default `cdrelay/JOB.db` in the state directory of the user who runs it.
     pub path: PathBuf,
-    /// Default 400 d; at least `full_lookback` + 31 d.
+    /// At least the longer lookback + 31 d, so that an entry outlives every window that can ask for it. Default 400 d, or
+    /// that where it is more.
     pub retention: Duration,
 }
 

@@ -1,0 +1,55 @@
+//! What decides the bytes that the CRM gets, as one text that the ledger keeps.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Config, RuleConfig, RuleKind};
+
+impl Config {
+    /// The settings that decide the wire form, as JSON in a fixed order: zone, rendering of the start, rules, stand-in
+    /// for a withheld caller, link to the recording. Equal texts mean equal wire forms for equal rows.
+    ///
+    /// It holds no secret, and nothing that only names or describes (a rule's name, its line). Of a table it holds the
+    /// path and a digest of its present content; where the file cannot be read, `null` stands for the digest.
+    #[must_use]
+    pub fn settings_fingerprint(&self) -> String {
+        let rules: Vec<Value> = self.rules.iter().map(rule).collect();
+        json!({
+            "timezone": self.source.timezone.name(),
+            "initiated_as": self.target.initiated_as.to_string(),
+            "rules": rules,
+            "empty_source": self.target.empty_source,
+            "recording_url": self.target.recording_url.as_ref().map(ToString::to_string),
+        })
+        .to_string()
+    }
+}
+
+fn rule(rule: &RuleConfig) -> Value {
+    let does = match &rule.kind {
+        RuleKind::Rewrite(template) => json!({"rewrite": template.to_string()}),
+        RuleKind::StripPrefix(prefix) => json!({"strip_prefix": prefix}),
+        RuleKind::AddPrefix {
+            prefix,
+            when_length,
+        } => json!({"add_prefix": prefix, "when_length": when_length}),
+        RuleKind::Regex { regex, replace } => json!({"regex": regex.as_str(), "replace": replace}),
+        RuleKind::E164 { region } => json!({"e164": region}),
+        RuleKind::Table(path) => {
+            let digest = std::fs::read(path).ok().map(|content| {
+                let hash = Sha256::digest(content);
+                hash.iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<String>()
+            });
+            json!({"table": path.to_string_lossy(), "sha256": digest})
+        }
+        RuleKind::Drop => json!({"drop": true}),
+    };
+    json!({
+        "on": rule.on.to_string(),
+        "match": rule.guard.as_ref().map(ToString::to_string),
+        "does": does,
+        "stop": rule.stop,
+    })
+}

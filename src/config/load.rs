@@ -1,0 +1,248 @@
+//! From the file to a [`Config`]: one pass that reports every problem at once.
+//!
+//! One file a section. Each reads what it can, reports what is wrong, and gives `Err(Reported)` where something that is
+//! needed could not be had; only then is there no configuration.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::problem::{ConfigErrors, Problem};
+use super::reader::{Report, Reported, Section, shown};
+use super::secret::{OTHERS, plain_io};
+use super::{Config, MonitorConfig};
+
+mod address;
+mod ledger;
+mod rules;
+mod secrets;
+mod select;
+mod source;
+mod target;
+mod zone;
+
+/// Most bytes a configuration may have: far above any real one, and low enough that no nesting in it can exhaust the
+/// stack.
+const LONGEST: u64 = 256 * 1024;
+
+/// Most dots in one key: deeper tables mean nothing here, and taking them apart would need a deep stack.
+const MOST_DOTS: usize = 200;
+
+/// What a configuration is read against: everything that does not stand in the file.
+#[derive(Clone, Copy)]
+struct Surroundings<'e> {
+    /// Where relative paths start.
+    directory: &'e Path,
+    /// Environment variables.
+    env: &'e dyn Fn(&str) -> Option<String>,
+}
+
+impl Surroundings<'_> {
+    /// An environment variable; one that is set to nothing counts as not set.
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+}
+
+/// Reads a configuration file and everything it refers to for its secrets.
+///
+/// `env` gives environment variables: secrets (`CDRELAY_SOURCE_PASSWORD`, `CDRELAY_TARGET_TOKEN`,
+/// `CDRELAY_TARGET_PASSWORD`, each of which wins over the file), and where state belongs (`STATE_DIRECTORY`,
+/// `XDG_STATE_HOME`, `HOME`). Relative paths in the file start in its directory.
+///
+/// # Errors
+/// All problems of the file, with their lines; never any secret.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    let alone = |message: String| {
+        let problem = Problem {
+            line: None,
+            key: String::new(),
+            message,
+        };
+        ConfigErrors::new(path.to_owned(), vec![problem])
+    };
+    let file = read(path).map_err(alone)?;
+    let whole = std::path::absolute(path)
+        .map_err(|error| alone(format!("cannot be found: {}", plain_io(&error))))?;
+    let report = Report::new(&file.text);
+    let config = parse(&file, &report, &whole, env);
+    let problems = report.into_problems();
+    match config {
+        Ok(config) if problems.is_empty() => Ok(config),
+        Ok(_) | Err(Reported) => Err(ConfigErrors::new(path.to_owned(), problems)),
+    }
+}
+
+/// The configuration file as it was read.
+struct ConfigFile {
+    text: String,
+    mode: u32,
+}
+
+fn read(path: &Path) -> Result<ConfigFile, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {}", plain_io(&error));
+    let file = File::open(path).map_err(cannot)?;
+    let found = file.metadata().map_err(cannot)?;
+    if found.is_dir() {
+        return Err("is a directory; name the configuration file in it".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err("is longer than 256 KiB, which no configuration is".to_owned());
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|_| "is not UTF-8 text; save it as UTF-8".to_owned())?;
+    Ok(ConfigFile {
+        text,
+        mode: found.mode() & 0o7777,
+    })
+}
+
+fn parse(
+    file: &ConfigFile,
+    report: &Report,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Reported> {
+    let too_deep = |line: &&str| line.bytes().filter(|&b| b == b'.').count() > MOST_DOTS;
+    if let Some(index) = file.text.split('\n').position(|line| too_deep(&line)) {
+        return Err(report.add(Some(index + 1), "", "has too many dots on one line"));
+    }
+    let (document, errors) = DeTable::parse_recoverable(&file.text);
+    if !errors.is_empty() {
+        for error in errors {
+            let line = error.span().map(|span| report.line_at(span.start));
+            // Never `to_string()`: that repeats the line, and with it a secret.
+            report.add(line, "", format!("is not TOML: {}", error.message()));
+        }
+        return Err(Reported);
+    }
+    let root = Section::root(report, document.get_ref());
+    let directory = path.parent().unwrap_or(path);
+    let config = sections(&root, path, Surroundings { directory, env });
+    root.close();
+    refuse_readable_secret(report, file.mode, path);
+    config
+}
+
+fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result<Config, Reported> {
+    let job = job(root, path);
+    // The target first: its template says which columns the source may name besides the known ones.
+    let target = target::read(&root.section("target"), around);
+    let roles = target.as_ref().map(target::roles);
+    let source = source::read(&root.section("source"), roles.ok().as_deref(), around);
+    let select = select::read(&root.section("select"));
+    let rules = rules::read(root, around);
+    let rule_tests = rules::read_tests(root);
+    let ledger = ledger::read(
+        &root.section("ledger"),
+        job.as_deref().ok(),
+        &select,
+        around,
+    );
+    let monitor = monitor(&root.section("monitor"), around);
+    Ok(Config {
+        path: path.to_owned(),
+        job: job?,
+        source: source?,
+        select,
+        rules: rules?,
+        rule_tests: rule_tests?,
+        target: target?,
+        ledger: ledger?,
+        monitor,
+    })
+}
+
+fn job(root: &Section<'_>, path: &Path) -> Result<String, Reported> {
+    const FORM: &str = "1 to 64 letters, digits, `_`, `.` and `-`";
+    let fits = |name: &str| {
+        (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+    };
+    if let Some(found) = root.filled("job") {
+        if fits(found.value) {
+            return Ok(found.value.to_owned());
+        }
+        let message = format!("`job` must be {FORM}, not \"{}\"", shown(found.value));
+        return Err(root.problem(found.line, "job", message));
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    if fits(&stem) {
+        return Ok(stem.into_owned());
+    }
+    let why = format!(
+        "the file's name, \"{}\", does not serve as one; write 1 to 64 letters, digits, `_`, `.` and `-`",
+        shown(&stem)
+    );
+    Err(root.missing("job", &why))
+}
+
+fn monitor(section: &Section<'_>, around: Surroundings<'_>) -> MonitorConfig {
+    let textfile = section.path("textfile", around.directory);
+    let ping_url = section
+        .filled("ping_url")
+        .and_then(|found| address::web(section, "ping_url", found).ok());
+    let alert_after = section.span("alert_after", std::time::Duration::from_secs(6 * 3600));
+    section.close();
+    MonitorConfig {
+        textfile: textfile.map(|found| found.value),
+        ping_url,
+        alert_after: alert_after.value,
+    }
+}
+
+/// A file with a secret in it must be its owner's alone, as `ssh` demands of its keys.
+fn refuse_readable_secret(report: &Report, mode: u32, path: &Path) {
+    let Some(secret) = report.first_secret() else {
+        return;
+    };
+    if mode & OTHERS != 0 {
+        let message = format!(
+            "`{}` stands in this file, which others can read (mode {mode:04o}); run `chmod 600 {}`, or keep the secret in a file of its own",
+            secret.value,
+            path.display(),
+        );
+        report.add(Some(secret.line), &secret.value, message);
+    }
+}
+
+/// A file that a setting names and that has to be there.
+fn existing_file(
+    section: &Section<'_>,
+    key: &str,
+    around: Surroundings<'_>,
+) -> Result<Option<PathBuf>, Reported> {
+    let Some(found) = section.path(key, around.directory) else {
+        return Ok(None);
+    };
+    let name = section.key(key);
+    let shown = found.value.display();
+    match found.value.metadata() {
+        Ok(meta) if meta.is_file() => Ok(Some(found.value)),
+        Ok(_) => Err(section.problem(
+            found.line,
+            key,
+            format!("`{name}` names {shown}, which is no regular file"),
+        )),
+        Err(error) => Err(section.problem(
+            found.line,
+            key,
+            format!(
+                "`{name}` names {shown}, which cannot be read: {}",
+                plain_io(&error)
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

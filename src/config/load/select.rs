@@ -1,0 +1,83 @@
+//! `[select]`
+
+use std::time::Duration;
+
+use super::super::SelectConfig;
+use super::super::reader::{Section, shown};
+use crate::call::Disposition;
+use crate::number::dialplan::Pattern;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads the section. What is wrong is reported, and the default stands in for it.
+pub(super) fn read(section: &Section<'_>) -> SelectConfig {
+    let config = SelectConfig {
+        lookback: section.span("lookback", 200 * HOUR).value,
+        full_lookback: section.span("full_lookback", 360 * 24 * HOUR).value,
+        min_destination_length: usize::try_from(section.number(
+            "min_destination_length",
+            0..=255,
+            7,
+        ))
+        .unwrap_or(7),
+        dispositions: dispositions(section),
+        exclude: exclude(section),
+        withheld: withheld(section),
+        recheck_unmatched: section.span("recheck_unmatched", 24 * HOUR).value,
+    };
+    section.close();
+    config
+}
+
+fn dispositions(section: &Section<'_>) -> Vec<Disposition> {
+    let mut dispositions = Vec::new();
+    for found in section.texts("dispositions").unwrap_or_default() {
+        match Disposition::parse(found.value) {
+            Disposition::Other(text) => {
+                let message = format!(
+                    "`select.dispositions`: \"{}\" is no disposition; known are ANSWERED, NO ANSWER, BUSY, FAILED, CONGESTION and CANCEL",
+                    shown(&text)
+                );
+                section.problem(found.line, "dispositions", message);
+            }
+            known @ (Disposition::Answered
+            | Disposition::NoAnswer
+            | Disposition::Busy
+            | Disposition::Failed
+            | Disposition::Congestion
+            | Disposition::Cancel) => {
+                if !dispositions.contains(&known) {
+                    dispositions.push(known);
+                }
+            }
+        }
+    }
+    dispositions
+}
+
+fn exclude(section: &Section<'_>) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for found in section.texts("exclude").unwrap_or_default() {
+        match Pattern::parse(found.value) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => {
+                let message = format!("`select.exclude`: {why}");
+                section.problem(found.line, "exclude", message);
+            }
+        }
+    }
+    patterns
+}
+
+fn withheld(section: &Section<'_>) -> Vec<String> {
+    let mut words = Vec::new();
+    for found in section.texts("withheld").unwrap_or_default() {
+        if found.value.trim().is_empty() {
+            let message = "`select.withheld` holds an empty text; an empty column means \"withheld\" without it, so remove it";
+            section.problem(found.line, "withheld", message);
+        } else {
+            words.push(found.value.to_owned());
+        }
+    }
+    words
+}
