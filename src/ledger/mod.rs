@@ -1,1 +1,427 @@
-//! ledger
+//! The ledger: what became of every call, one SQLite file.
+//!
+//! It is a record and an accelerator; the PBX's table stays the truth, and losing the ledger loses no call. Before a
+//! request leaves its intent is here, durably, with the bytes that it will carry for ever; before an answer is counted
+//! it is here too. One thread of its own works on the file, in blocks of thousands of rows; the methods of [`Ledger`]
+//! send it work and wait without blocking. [`plan`](plan()) decides about a call and does no I/O.
+//!
+//! The tables are explained where they are made: `migrations/0001_ledger.sql`. The ledger never sends anything, never
+//! reads the source, and holds no secret.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+mod deletion;
+mod entry;
+mod error;
+mod file;
+mod list;
+mod lock;
+mod plan;
+mod purge;
+mod read;
+mod record;
+mod runs;
+mod store;
+
+pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Selection, UnfinishedDeletion};
+pub use entry::{Collision, Entry, Intent, PendingReason, Recorded, State, Wires};
+pub use error::LedgerError;
+pub use file::{APPLICATION_ID, Accepted, init_ledger};
+pub use list::{Attempt, Counts, Filter, Listed, UnmatchedNumber};
+pub use lock::{LedgerLock, lock_path};
+pub use plan::{Action, Decision, PlanContext, plan};
+pub use record::WORDS;
+pub use runs::{Run, RunId, RunRecord, RunStart};
+pub use store::Access;
+
+use crate::call::{ColumnTime, Identity, PhoneNumber, WireForm};
+use crate::target;
+use store::Door;
+
+/// A handle on an open ledger, for one job. Clones share the one thread, which ends with [`Ledger::close`] or with the
+/// last of them.
+///
+/// Every method fails with a [`LedgerError`]: mostly [`LedgerError::Unusable`], after which nothing more may be sent.
+/// A block handed in is one transaction, recorded wholly or not at all.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    door: Door,
+    path: Arc<Path>,
+}
+
+/// What opening came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// There was no ledger, and never had been one: a new one was made.
+    pub created: bool,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path` for one `job`. For [`Access::ReadWrite`] the caller holds the [`LedgerLock`]; the very
+    /// first run creates the file. `now` (Unix seconds) is noted as its date of birth.
+    ///
+    /// # Errors
+    /// [`LedgerError::Missing`] where there was a ledger and none is left; [`LedgerError::Unusable`] where there is a
+    /// file that cannot or must not be used. It is left untouched.
+    pub async fn open(
+        path: &Path,
+        job: &str,
+        access: Access,
+        now: i64,
+    ) -> Result<(Self, Opened), LedgerError> {
+        let (door, created) = Door::open(path, job, access, now).await?;
+        Ok((
+            Self {
+                door,
+                path: path.into(),
+            },
+            Opened { created },
+        ))
+    }
+
+    /// The ledger's file, as it was named.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Copies the log into the file and closes it. Other handles fail from then on.
+    ///
+    /// # Errors
+    /// [`LedgerError`], also where the file was removed since the last commit.
+    pub async fn close(self) -> Result<(), LedgerError> {
+        self.door.close().await
+    }
+
+    /// The entries whose start lies in `range`, ordered by identity. A slice's worth: all are held in memory.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn entries(
+        &self,
+        range: Range<ColumnTime>,
+        wires: Wires,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.door
+            .ask(move |store| read::entries(store, &range, wires))
+            .await
+    }
+
+    /// Who owns the wire key of each form, among the calls of this job: the first that was frozen with it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn owners(&self, forms: Vec<WireForm>) -> Result<Vec<Option<Identity>>, LedgerError> {
+        self.door
+            .ask(move |store| read::owners(store, &forms))
+            .await
+    }
+
+    /// Unmatched calls that start in `range` and go to one of these numbers (as sent), ordered by identity, those after
+    /// `after`, at most `limit`, with their wire forms. Fewer than `limit`: there are no more.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn unmatched_followers(
+        &self,
+        range: Range<ColumnTime>,
+        destinations: Arc<HashSet<PhoneNumber>>,
+        after: Option<Identity>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.door
+            .ask(move |store| {
+                read::unmatched_followers(store, &range, &destinations, after.as_ref(), limit)
+            })
+            .await
+    }
+
+    /// Records that these calls are about to be sent, and freezes the bytes of those that are new or to be rebuilt. No
+    /// request may leave before this has returned.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::Internal`] where an intent carries other bytes than are frozen.
+    pub async fn record_intents(
+        &self,
+        run: RunId,
+        intents: Vec<Intent>,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::intents(store, run, &intents))
+            .await
+    }
+
+    /// Records how intents ended, at `at` (Unix seconds). Nothing may be counted or printed before this has returned.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::Internal`] for an outcome without an intent.
+    pub async fn record_outcomes(
+        &self,
+        run: RunId,
+        at: i64,
+        outcomes: Vec<(Identity, Recorded)>,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::outcomes(store, run, at, &outcomes))
+            .await
+    }
+
+    /// Records that the number of these unmatched calls was asked about with another call at `at`, in vain: they rest
+    /// as long as that one. No attempt is counted.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn record_still_unmatched(
+        &self,
+        at: i64,
+        followers: Vec<Identity>,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::still_unmatched(store, at, &followers))
+            .await
+    }
+
+    /// Records that today's rules drop these calls, which are pending to be rebuilt: they become withdrawn. Calls in any
+    /// other state stay as they are.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn record_dropped(&self, identities: Vec<Identity>) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::withdrawn(store, &identities))
+            .await
+    }
+
+    /// Sets or clears the drift mark of known calls. Those that have it as given already cost no write.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn record_drift(&self, drift: Vec<(Identity, bool)>) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::drift(store, &drift))
+            .await
+    }
+
+    /// Records identities that were folded into the owner of their wire key. Known ones cost no write.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn record_collisions(
+        &self,
+        run: RunId,
+        collisions: Vec<Collision>,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::collisions(store, run, &collisions))
+            .await
+    }
+
+    /// Records that a run begins.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn start_run(&self, run: RunStart) -> Result<RunId, LedgerError> {
+        self.door.ask(move |store| runs::start(store, &run)).await
+    }
+
+    /// Records how a run ended.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn finish_run(&self, run: RunId, record: RunRecord) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| runs::finish(store, run, &record))
+            .await
+    }
+
+    /// The latest runs, the last one first.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn runs(&self, limit: usize) -> Result<Vec<Run>, LedgerError> {
+        self.door.ask(move |store| runs::latest(store, limit)).await
+    }
+
+    /// The latest run that ended with 0 or 3, of one mode or of any.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn last_success(&self, mode: Option<&str>) -> Result<Option<Run>, LedgerError> {
+        let mode = mode.map(str::to_owned);
+        self.door
+            .ask(move |store| runs::last_success(store, mode.as_deref()))
+            .await
+    }
+
+    /// How many calls are in which state.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn counts(&self) -> Result<Counts, LedgerError> {
+        self.door.ask(|store| list::counts(store)).await
+    }
+
+    /// Calls that pass the filter, ordered by identity, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn list(
+        &self,
+        filter: Filter,
+        after: Option<Identity>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, LedgerError> {
+        self.door
+            .ask(move |store| list::list(store, &filter, after.as_ref(), limit))
+            .await
+    }
+
+    /// The attempts of one call that are on record, in order: all but a delivery at the first try.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn attempts(&self, identity: Identity) -> Result<Vec<Attempt>, LedgerError> {
+        self.door
+            .ask(move |store| list::attempts(store, &identity))
+            .await
+    }
+
+    /// Identities folded into another one for their wire key, ordered, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn collisions(
+        &self,
+        after: Option<Identity>,
+        limit: usize,
+    ) -> Result<Vec<Collision>, LedgerError> {
+        self.door
+            .ask(move |store| list::collisions(store, after.as_ref(), limit))
+            .await
+    }
+
+    /// Numbers that no contact has, those with the most calls first.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn unmatched_numbers(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<UnmatchedNumber>, LedgerError> {
+        self.door
+            .ask(move |store| list::unmatched_numbers(store, limit))
+            .await
+    }
+
+    /// Records a deletion and makes due, or withdraws, what it may delete: one transaction. The request may leave only
+    /// after this has returned.
+    ///
+    /// Delivered calls of `main` become pending (*deleted*) or withdrawn, those of `around` alone pending (*verify*).
+    /// Unmatched and rejected ones stay; a rebuild takes them up once the deletion is confirmed. For
+    /// [`Purpose::Withdraw`], calls of `main` that are pending or in flight are withdrawn too.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn begin_deletion(&self, plan: DeletionPlan) -> Result<Begun, LedgerError> {
+        self.door
+            .ask(move |store| deletion::begin(store, &plan))
+            .await
+    }
+
+    /// Records how a deletion ended, at `at` (Unix seconds). Where nothing was deleted, every call that is still as the
+    /// deletion left it goes back to its former state; where nobody knows, all stays due.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::Internal`] for a deletion that is not open.
+    pub async fn finish_deletion(
+        &self,
+        id: DeletionId,
+        at: i64,
+        result: target::Deletion,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| deletion::finish(store, id, at, &result))
+            .await
+    }
+
+    /// Deletions whose answer was never recorded, the oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn unfinished_deletions(&self) -> Result<Vec<UnfinishedDeletion>, LedgerError> {
+        self.door.ask(|store| deletion::unfinished(store)).await
+    }
+
+    /// Delivered calls that start in these instants (Unix seconds), with their instant, ordered by identity, those after
+    /// `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn delivered_in(
+        &self,
+        instants: Range<i64>,
+        after: Option<Identity>,
+        limit: usize,
+    ) -> Result<Vec<(Identity, i64)>, LedgerError> {
+        self.door
+            .ask(move |store| deletion::delivered_in(store, &instants, after.as_ref(), limit))
+            .await
+    }
+
+    /// How many delivered calls each reading of a deletion's bounds holds: what the CRM's count is compared with.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn count_delivered(&self, readings: Vec<Selection>) -> Result<Vec<u64>, LedgerError> {
+        self.door
+            .ask(move |store| deletion::count_delivered(store, &readings))
+            .await
+    }
+
+    /// Removes calls that start before `before`, in whatever state, and gives how many; then runs and deletions that
+    /// ended before the instant `runs_before`. Block by block: what was removed when it fails stays removed.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn purge(&self, before: ColumnTime, runs_before: i64) -> Result<u64, LedgerError> {
+        let mut removed = 0;
+        loop {
+            match self
+                .door
+                .ask(move |store| purge::calls(store, before))
+                .await?
+            {
+                0 => break,
+                block => removed += block as u64,
+            }
+        }
+        self.door
+            .ask(move |store| purge::runs(store, runs_before))
+            .await?;
+        Ok(removed)
+    }
+
+    /// Looks at every page of the file (`PRAGMA quick_check`): seconds on a large one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unusable`] where anything does not hold together.
+    pub async fn integrity(&self) -> Result<(), LedgerError> {
+        self.door.ask(|store| list::integrity(store)).await
+    }
+
+    /// Bytes on disk: the file and its log.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn size(&self) -> Result<u64, LedgerError> {
+        self.door
+            .ask(|store| {
+                let log = file::length(&lock::beside(&store.path, "-wal"))?;
+                Ok(file::length(&store.path)? + log)
+            })
+            .await
+    }
+}

@@ -1,0 +1,462 @@
+//! The ledger as a file: found, judged, created, watched.
+//!
+//! A file is judged by its first bytes, read by hand, before SQLite may touch it: whatever is refused stays untouched,
+//! its journal included. Offsets are those of the SQLite database file format, section 1.3.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{LedgerError, damaged, not_a_database};
+use super::lock::{LedgerLock, Witness, beside, create_directory};
+
+/// `PRAGMA application_id` of every ledger: the bytes `cdrL`.
+pub const APPLICATION_ID: i32 = 0x6364_724C;
+
+/// The migrations, in order; the schema's version is their number.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ledger.sql")];
+
+/// What [`init_ledger`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// The ledger was missing or empty; a new, empty one stands in its place.
+    New,
+    /// A ledger that is in order stands there, and was left as it is: nothing to accept.
+    HealthyAlready,
+}
+
+/// Accepts a new, empty ledger where the old one is missing or empty (`cdrelay init --ledger`). Takes the lock itself,
+/// for as long as it works. Blocks for some milliseconds.
+///
+/// A write-ahead log that the old ledger left behind is kept as `LEDGER-wal.orphaned`.
+///
+/// # Errors
+/// [`LedgerError::Held`] while a run is under way, [`LedgerError::Unusable`] where a file stands that is no usable
+/// ledger: it is never replaced.
+pub fn init_ledger(path: &Path, now: i64) -> Result<Accepted, LedgerError> {
+    let path = &absolute(path)?;
+    let _lock = LedgerLock::try_acquire(path)?;
+    match judge(path)? {
+        Found::Healthy => {
+            let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let id = verify(path, &db)?;
+            match Witness::read(path)? {
+                Witness::Id(other) if other != id => return Err(foreign_id(path)),
+                Witness::Id(_) => {}
+                Witness::Silent | Witness::Garbled => Witness::write(path, &id)?,
+            }
+            Ok(Accepted::HealthyAlready)
+        }
+        Found::Absent | Found::Empty(_) => {
+            put_aside(&beside(path, "-wal"))?;
+            put_aside(&beside(path, "-shm"))?;
+            let id = create(path, now)?;
+            Witness::write(path, &id)?;
+            Ok(Accepted::New)
+        }
+    }
+}
+
+/// A ledger opened for writing.
+pub(super) struct Writable {
+    pub(super) db: Connection,
+    pub(super) watch: Watch,
+    pub(super) created: bool,
+}
+
+/// Opens the ledger for writing; creates it on the very first run. The caller holds the lock.
+pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerError> {
+    create_directory(path)?;
+    let witness = Witness::read(path)?;
+    let created = match (judge(path)?, &witness) {
+        (Found::Healthy, _) => false,
+        (Found::Empty(what), _) => return Err(missing(path, what)),
+        (Found::Absent, Witness::Id(_) | Witness::Garbled) => {
+            return Err(missing(path, "is missing"));
+        }
+        // Not even the lock file is left, but a log without its ledger is a trace of one.
+        (Found::Absent, Witness::Silent) if length(&beside(path, "-wal"))? > 0 => {
+            return Err(missing(path, "is missing"));
+        }
+        (Found::Absent, Witness::Silent) => {
+            create(path, now)?;
+            true
+        }
+    };
+    let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let sql = |error| LedgerError::sql(path, error);
+    if db.is_readonly("main").map_err(sql)? {
+        return Err(LedgerError::unusable(format!(
+            "the ledger `{}` is not writable; run as the user who owns it",
+            path.display()
+        )));
+    }
+    migrate(&mut db).map_err(sql)?;
+    let id = verify(path, &db)?;
+    match witness {
+        Witness::Id(other) if other != id => return Err(foreign_id(path)),
+        Witness::Id(_) => {}
+        Witness::Silent | Witness::Garbled => Witness::write(path, &id)?,
+    }
+    Ok(Writable {
+        watch: Watch::new(path)?,
+        db,
+        created,
+    })
+}
+
+/// Opens the ledger for reading; `None` where there never was one. Creates nothing that stays.
+pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerError> {
+    let witness = Witness::read(path)?;
+    match (judge(path)?, &witness) {
+        (Found::Healthy, _) => {}
+        (Found::Empty(what), _) => return Err(missing(path, what)),
+        (Found::Absent, Witness::Id(_) | Witness::Garbled) => {
+            return Err(missing(path, "is missing"));
+        }
+        (Found::Absent, Witness::Silent) => return Ok(None),
+    }
+    // A reader of a write-ahead log needs its shared index. A connection that could write takes it away again when it
+    // is the last to close; one that cannot would leave it behind. `query_only` keeps it from writing.
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|db| readable(path, db))
+        .or_else(|error| match error {
+            // Read-only for us, so nobody of our rights is writing: the file can be read as it lies.
+            LedgerError::Unusable { .. } if length(&beside(path, "-wal"))? == 0 => {
+                let uri = format!("file:{}?immutable=1", escaped(path));
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+                Connection::open_with_flags(uri, flags)
+                    .map_err(|error| LedgerError::sql(path, error))
+                    .and_then(|db| readable(path, db))
+            }
+            other => Err(other),
+        })?;
+    let id = verify(path, &db)?;
+    match witness {
+        Witness::Id(other) if other != id => Err(foreign_id(path)),
+        Witness::Id(_) | Witness::Silent | Witness::Garbled => Ok(Some(db)),
+    }
+}
+
+/// An empty ledger in memory, with the schema of today: what a reader sees where there never was one.
+pub(super) fn open_in_memory() -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_in_memory()?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// Notices that the ledger's file, or its log, was removed or replaced while it is open.
+#[derive(Debug)]
+pub(super) struct Watch {
+    path: PathBuf,
+    file: (u64, u64),
+    log: Option<(u64, u64)>,
+}
+
+impl Watch {
+    fn new(path: &Path) -> Result<Self, LedgerError> {
+        let file = inode(path)?.ok_or_else(|| missing(path, "is missing"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            log: None,
+        })
+    }
+
+    /// Called before and after each commit. From the first commit on the log is watched too: SQLite keeps one and the
+    /// same as long as a connection is open, and until it is copied into the ledger it alone holds the last commits.
+    pub(super) fn check(&mut self, after_commit: bool) -> Result<(), LedgerError> {
+        let vanished = |file: &Path| {
+            LedgerError::unusable(format!(
+                "`{}` was removed or replaced while the ledger was open; find out by whom, and put it back before the next run",
+                file.display()
+            ))
+        };
+        if inode(&self.path)? != Some(self.file) {
+            return Err(vanished(&self.path));
+        }
+        let log = beside(&self.path, "-wal");
+        match (self.log, inode(&log)?) {
+            (Some(known), found) if found != Some(known) => Err(vanished(&log)),
+            (None, found) if after_commit => {
+                self.log = found;
+                Ok(())
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+}
+
+/// The path from the root, so that no name is special to SQLite.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
+    std::path::absolute(path).map_err(|error| LedgerError::io("find", path, error))
+}
+
+/// Length of a file; 0 where there is none.
+pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
+    match std::fs::metadata(path) {
+        Ok(data) => Ok(data.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(LedgerError::io("read", path, error)),
+    }
+}
+
+/// What stands at the ledger's path, by its first bytes.
+enum Found {
+    Absent,
+    Empty(&'static str),
+    /// As far as the header tells.
+    Healthy,
+}
+
+fn judge(path: &Path) -> Result<Found, LedgerError> {
+    let failed = |error| LedgerError::io("read", path, error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+        Err(error) => return Err(failed(error)),
+    };
+    let data = file.metadata().map_err(failed)?;
+    if !data.is_file() {
+        return Err(LedgerError::unusable(format!(
+            "`{}` is not a file; set `ledger.path` to a file",
+            path.display()
+        )));
+    }
+    if data.len() == 0 {
+        return Ok(Found::Empty("is empty"));
+    }
+    let mut head = Vec::with_capacity(108);
+    (&mut file)
+        .take(108)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
+    if !head.starts_with(b"SQLite format 3\0") {
+        return Err(LedgerError::unusable(not_a_database(path)));
+    }
+    if head.len() < 108 || data.len() < 512 {
+        return Err(LedgerError::unusable(damaged(path)));
+    }
+    let number =
+        |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    // The schema table's own page: a leaf without cells describes no table.
+    if head[100] == 0x0d && head[103] == 0 && head[104] == 0 {
+        return Ok(Found::Empty("holds no tables"));
+    }
+    if number(68) != APPLICATION_ID.cast_unsigned() {
+        return Err(LedgerError::unusable(format!(
+            "`{}` is a database of another program; it was left as it is: set `ledger.path` to a file of its own",
+            path.display()
+        )));
+    }
+    let version = number(60);
+    if version as usize > MIGRATIONS.len() {
+        return Err(newer(path, i64::from(version)));
+    }
+    let page = match u16::from_be_bytes([head[16], head[17]]) {
+        1 => 65536,
+        size => u64::from(size),
+    };
+    // With a log beside it the file may rightly be shorter: the rest was on its way when the power went.
+    let shorter = data.len() < page * u64::from(number(28));
+    if shorter && number(24) == number(92) && length(&beside(path, "-wal"))? == 0 {
+        return Err(LedgerError::unusable(damaged(path)));
+    }
+    Ok(Found::Healthy)
+}
+
+/// Creates an empty ledger under another name and renames it into place, so that a kill leaves none or a whole one.
+fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
+    create_directory(path)?;
+    let new = beside(path, ".new");
+    for leftover in [
+        new.clone(),
+        beside(&new, "-wal"),
+        beside(&new, "-shm"),
+        beside(&new, "-journal"),
+    ] {
+        match std::fs::remove_file(&leftover) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(LedgerError::io("remove", &leftover, error)),
+        }
+    }
+    // SQLite would create it readable for all.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(|error| LedgerError::io("create", &new, error))?;
+    let sql = |error| LedgerError::sql(path, error);
+    let mut db = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+    db.pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(sql)?;
+    migrate(&mut db).map_err(sql)?;
+    let id: String = db
+        .query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
+        .map_err(sql)?;
+    db.execute(
+        "INSERT INTO meta (key, value) VALUES ('ledger_id', ?1), ('created', ?2)",
+        (&id, now.to_string()),
+    )
+    .map_err(sql)?;
+    // Closing the only connection copies the log into the file and removes it.
+    db.close().map_err(|(_, error)| sql(error))?;
+    File::open(&new)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| LedgerError::io("write", &new, error))?;
+    std::fs::rename(&new, path).map_err(|error| LedgerError::io("create", path, error))?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| LedgerError::io("write", directory, error))?;
+    }
+    Ok(id)
+}
+
+/// Opens without creating, with everything set that is not kept in the file.
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
+    let sql = |error| LedgerError::sql(path, error);
+    let db =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sql)?;
+    prepare(&db).map_err(sql)?;
+    Ok(db)
+}
+
+fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    // A listing beside a run makes the run wait for moments only; whoever holds on longer is another program.
+    db.busy_timeout(Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.pragma_update(None, "synchronous", "FULL")?;
+    // KiB when negative: bounds what a run keeps in memory, whatever the ledger's size.
+    db.pragma_update(None, "cache_size", -8192)?;
+    db.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // The file may come from anywhere: trust no function in its schema, and look at each page before using it.
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cell_size_check", true)
+}
+
+fn readable(path: &Path, db: Connection) -> Result<Connection, LedgerError> {
+    let sql = |error| LedgerError::sql(path, error);
+    prepare(&db).map_err(sql)?;
+    db.pragma_update(None, "query_only", true).map_err(sql)?;
+    // Opening is lazy: only reading shows whether it can be read.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .map_err(sql)?;
+    Ok(db)
+}
+
+/// Brings the schema up to date, one transaction a step.
+fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (number, sql) in (1_i64..).zip(MIGRATIONS) {
+        if number > version {
+            let step = db.transaction()?;
+            step.execute_batch(sql)?;
+            step.pragma_update(None, "user_version", number)?;
+            step.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// Ids, version and schema, as SQLite sees them with the log; gives the ledger's id.
+fn verify(path: &Path, db: &Connection) -> Result<String, LedgerError> {
+    let sql = |error| LedgerError::sql(path, error);
+    let version: i64 = db
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(sql)?;
+    let latest = MIGRATIONS.len() as i64;
+    if version > latest {
+        return Err(newer(path, version));
+    }
+    if version < latest {
+        return Err(LedgerError::unusable(format!(
+            "the ledger `{}` was written by an older cdrelay (schema {version}, this one reads {latest}); run `cdrelay sync` once to bring it up to date",
+            path.display()
+        )));
+    }
+    let expected = open_in_memory().and_then(|db| schema(&db)).map_err(sql)?;
+    if schema(db).map_err(sql)? != expected {
+        return Err(LedgerError::unusable(damaged(path)));
+    }
+    match db.query_row(
+        "SELECT value FROM meta WHERE key = 'ledger_id'",
+        [],
+        |row| row.get(0),
+    ) {
+        Ok(id) => Ok(id),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err(LedgerError::unusable(damaged(path))),
+        Err(error) => Err(sql(error)),
+    }
+}
+
+/// Every table and index with its text, but those that SQLite makes for itself.
+fn schema(db: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    db.prepare("SELECT name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY name")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+fn missing(path: &Path, what: &'static str) -> LedgerError {
+    LedgerError::Missing {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+fn newer(path: &Path, version: i64) -> LedgerError {
+    LedgerError::unusable(format!(
+        "the ledger `{}` was written by a newer cdrelay (schema {version}, this one knows {}); it was left as it is: run that version",
+        path.display(),
+        MIGRATIONS.len()
+    ))
+}
+
+fn foreign_id(path: &Path) -> LedgerError {
+    LedgerError::unusable(format!(
+        "the ledger `{}` is not the one that the lock file beside it names; it was left as it is: put the right one back, or, if this one is meant, remove `{}`",
+        path.display(),
+        super::lock::lock_path(path).display()
+    ))
+}
+
+fn inode(path: &Path) -> Result<Option<(u64, u64)>, LedgerError> {
+    match std::fs::metadata(path) {
+        Ok(data) => Ok(Some((data.dev(), data.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::io("read", path, error)),
+    }
+}
+
+/// A log of a ledger that is gone must not be applied to a new one; what it holds is kept under another name.
+fn put_aside(file: &Path) -> Result<(), LedgerError> {
+    let moved = if length(file)? > 0 {
+        std::fs::rename(file, beside(file, ".orphaned"))
+    } else {
+        std::fs::remove_file(file)
+    };
+    match moved {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LedgerError::io("move", file, error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A path as SQLite's URIs want it.
+fn escaped(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    percent_encoding::percent_encode(
+        path.as_os_str().as_bytes(),
+        percent_encoding::NON_ALPHANUMERIC,
+    )
+    .to_string()
+    .replace("%2F", "/")
+}

@@ -1,0 +1,162 @@
+//! What a run asks the ledger: entries in order, owners of wire keys, calls that wait for a number.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::entry::{Entry, PendingReason, State, Wires};
+use super::error::Fault;
+use super::store::Store;
+use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
+use crate::target::Receipt;
+
+/// The columns of an [`Entry`], in the order that [`entry`] reads them.
+const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
+     c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, \
+     w.initiated, w.source, w.destination, w.duration, w.url";
+
+pub(super) fn entries(
+    store: &Store,
+    range: &Range<ColumnTime>,
+    wires: Wires,
+) -> Result<Vec<Entry>, Fault> {
+    let mut statement = store.db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM calls c LEFT JOIN wire_forms w ON w.call = c.id AND (?4 OR c.state > 1) \
+         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 \
+         ORDER BY c.start, c.fold, c.source, c.destination"
+    ))?;
+    let mut rows = statement.query((store.job, range.start.0, range.end.0, wires == Wires::All))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(entry(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Identity>>, Fault> {
+    let mut statement = store.db.prepare_cached(
+        "SELECT c.start, c.fold, c.source, c.destination \
+         FROM wire_forms w JOIN calls c ON c.job = w.job AND c.start = w.start AND c.id = w.call \
+         WHERE w.job = ?1 AND w.key_hash = ?2 AND w.initiated = ?3 AND w.source = ?4 AND w.destination = ?5 \
+         ORDER BY w.call LIMIT 1",
+    )?;
+    let owner = |form: &WireForm| {
+        statement
+            .query_row(
+                (
+                    store.job,
+                    form.key_hash(),
+                    &form.initiated,
+                    form.source.as_str(),
+                    form.destination.as_str(),
+                ),
+                |row| identity(row, 0),
+            )
+            .optional()
+            .map_err(Fault::from)
+    };
+    forms.iter().map(owner).collect()
+}
+
+pub(super) fn unmatched_followers(
+    store: &Store,
+    range: &Range<ColumnTime>,
+    destinations: &HashSet<PhoneNumber>,
+    after: Option<&Identity>,
+    limit: usize,
+) -> Result<Vec<Entry>, Fault> {
+    let mut statement = store.db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM calls c JOIN wire_forms w ON w.call = c.id \
+         WHERE c.job = ?1 AND c.state > 1 AND c.state = 2 AND c.start >= ?2 AND c.start < ?3 \
+         AND (c.start, c.fold, c.source, c.destination) > (?2, ?4, ?5, ?6) \
+         ORDER BY c.start, c.fold, c.source, c.destination"
+    ))?;
+    // No identity sorts before one with a fold of -1.
+    let (start, fold, source, destination) = after.map_or((range.start.0, -1, "", ""), |last| {
+        (
+            last.start.0,
+            i64::from(last.fold.0),
+            last.source.as_str(),
+            last.destination.as_str(),
+        )
+    });
+    let mut rows = statement.query((store.job, start, range.end.0, fold, source, destination))?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let follower = entry(row)?;
+        if follower
+            .wire
+            .as_ref()
+            .is_some_and(|wire| destinations.contains(&wire.destination))
+        {
+            found.push(follower);
+        }
+    }
+    Ok(found)
+}
+
+/// The key columns from column `at` on.
+pub(super) fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
+    Ok(Identity {
+        start: ColumnTime(row.get(at)?),
+        fold: Fold(row.get(at + 1)?),
+        source: RawNumber(row.get(at + 2)?),
+        destination: RawNumber(row.get(at + 3)?),
+    })
+}
+
+/// The wire form's columns from column `at` on; `None` where the join found none.
+pub(super) fn wire(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<WireForm>> {
+    let Some(initiated) = row.get(at)? else {
+        return Ok(None);
+    };
+    Ok(Some(WireForm {
+        initiated,
+        source: PhoneNumber(row.get(at + 1)?),
+        destination: PhoneNumber(row.get(at + 2)?),
+        duration: row.get::<_, i64>(at + 3)?.cast_unsigned(),
+        url: row.get(at + 4)?,
+    }))
+}
+
+pub(super) fn state(code: i64) -> Result<State, Fault> {
+    State::from_code(code).ok_or(Fault::Damaged)
+}
+
+pub(super) fn reason(code: Option<i64>) -> Result<Option<PendingReason>, Fault> {
+    code.map(|code| PendingReason::from_code(code).ok_or(Fault::Damaged))
+        .transpose()
+}
+
+/// The frozen wire form of one call.
+pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT initiated, source, destination, duration, url FROM wire_forms WHERE call = ?1",
+    )?;
+    Ok(statement
+        .query_row([call], |row| wire(row, 0))
+        .optional()?
+        .flatten())
+}
+
+/// Reads [`COLUMNS`].
+fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
+    Ok(Entry {
+        identity: identity(row, 0)?,
+        state: state(row.get(4)?)?,
+        pending: reason(row.get(5)?)?,
+        attempts: row.get(6)?,
+        last_attempt: row.get(7)?,
+        content_hash: row.get(8)?,
+        drift: row.get(9)?,
+        receipt: Receipt {
+            existing: row.get(10)?,
+            contact_id: row.get(11)?,
+            call_id: row.get(12)?,
+        },
+        wire: wire(row, 13)?,
+    })
+}

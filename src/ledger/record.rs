@@ -1,0 +1,377 @@
+//! What a run tells the ledger: intents before requests leave, outcomes before they are counted.
+
+use rusqlite::{OptionalExtension, Transaction};
+
+use super::entry::{Collision, Intent, PendingReason, Recorded, State};
+use super::error::Fault;
+use super::read;
+use super::runs::RunId;
+use super::store::Store;
+use crate::call::{Identity, WireForm};
+use crate::target::Receipt;
+
+/// Most characters kept of what the CRM said.
+pub const WORDS: usize = 500;
+
+pub(super) fn intents(store: &mut Store, run: RunId, intents: &[Intent]) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        let settings: i64 = tx
+            .prepare_cached("SELECT settings FROM runs WHERE id = ?1 AND job = ?2")?
+            .query_row((run.0, job), |row| row.get(0))
+            .optional()?
+            .ok_or_else(|| Fault::Wrong("an intent of a run that was not started".into()))?;
+        // Every call has a frozen form, so the highest number of these is the highest of all.
+        let mut last: i64 = tx
+            .prepare_cached("SELECT coalesce(max(call), 0) FROM wire_forms")?
+            .query_row([], |row| row.get(0))?;
+        for intent in intents {
+            match known(tx, job, &intent.identity)? {
+                Some(known) => again(tx, job, settings, &known, intent)?,
+                None => {
+                    last += 1;
+                    first(tx, job, settings, last, intent)?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn outcomes(
+    store: &mut Store,
+    run: RunId,
+    at: i64,
+    outcomes: &[(Identity, Recorded)],
+) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        for (identity, recorded) in outcomes {
+            let known = known(tx, job, identity)?
+                .filter(|known| known.state == State::InFlight)
+                .ok_or_else(|| Fault::Wrong("an outcome without an intent".into()))?;
+            outcome(tx, job, run, at, &known, identity, recorded)?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn still_unmatched(
+    store: &mut Store,
+    at: i64,
+    identities: &[Identity],
+) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        let mut statement = tx.prepare_cached(
+            "UPDATE calls SET last_attempt = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
+             AND destination = ?5 AND state = 2",
+        )?;
+        for id in identities {
+            statement.execute((job, id.start.0, id.fold.0, id.source.as_str(), id.destination.as_str(), at))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn withdrawn(store: &mut Store, identities: &[Identity]) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        let mut statement = tx.prepare_cached(
+            "UPDATE calls SET state = 1, reason = NULL, drift = 0 WHERE job = ?1 AND start = ?2 AND fold = ?3 \
+             AND source = ?4 AND destination = ?5 AND state = 4 AND reason = 4",
+        )?;
+        for id in identities {
+            statement.execute((job, id.start.0, id.fold.0, id.source.as_str(), id.destination.as_str()))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn drift(store: &mut Store, drift: &[(Identity, bool)]) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        let mut statement = tx.prepare_cached(
+            "UPDATE calls SET drift = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
+             AND destination = ?5 AND drift <> ?6",
+        )?;
+        for (id, drifts) in drift {
+            statement.execute((job, id.start.0, id.fold.0, id.source.as_str(), id.destination.as_str(), drifts))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn collisions(
+    store: &mut Store,
+    run: RunId,
+    collisions: &[Collision],
+) -> Result<(), Fault> {
+    store.write((), |tx, job| {
+        let mut statement = tx.prepare_cached(
+            "INSERT INTO collisions (job, start, fold, source, destination, owner_start, owner_fold, owner_source, \
+             owner_destination, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             ON CONFLICT DO UPDATE SET owner_start = ?6, owner_fold = ?7, owner_source = ?8, owner_destination = ?9 \
+             WHERE (owner_start, owner_fold, owner_source, owner_destination) <> (?6, ?7, ?8, ?9)",
+        )?;
+        for Collision { folded, owner } in collisions {
+            statement.execute((
+                job,
+                folded.start.0,
+                folded.fold.0,
+                folded.source.as_str(),
+                folded.destination.as_str(),
+                owner.start.0,
+                owner.fold.0,
+                owner.source.as_str(),
+                owner.destination.as_str(),
+                run.0,
+            ))?;
+        }
+        Ok(())
+    })
+}
+
+/// The first [`WORDS`] characters.
+pub(super) fn cut(words: &str) -> String {
+    words.chars().take(WORDS).collect()
+}
+
+/// What recording needs to know of a call that is on record.
+struct Known {
+    id: i64,
+    state: State,
+    reason: Option<PendingReason>,
+    attempts: u32,
+    prior: Option<State>,
+    prior_reason: Option<PendingReason>,
+}
+
+fn known(tx: &Transaction<'_>, job: i64, id: &Identity) -> Result<Option<Known>, Fault> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id, state, reason, attempts, prior_state, prior_reason FROM calls \
+         WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
+    )?;
+    let key = (
+        job,
+        id.start.0,
+        id.fold.0,
+        id.source.as_str(),
+        id.destination.as_str(),
+    );
+    let mut rows = statement.query(key)?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let prior: Option<i64> = row.get(4)?;
+    Ok(Some(Known {
+        id: row.get(0)?,
+        state: read::state(row.get(1)?)?,
+        reason: read::reason(row.get(2)?)?,
+        attempts: row.get(3)?,
+        prior: prior.map(read::state).transpose()?,
+        prior_reason: read::reason(row.get(5)?)?,
+    }))
+}
+
+/// The first intent of a call: from here on it is known, and its bytes are fixed.
+fn first(
+    tx: &Transaction<'_>,
+    job: i64,
+    settings: i64,
+    call: i64,
+    intent: &Intent,
+) -> Result<(), Fault> {
+    let Some(wire) = &intent.wire else {
+        return Err(Fault::Wrong("a first intent without a wire form".into()));
+    };
+    let id = &intent.identity;
+    tx.prepare_cached(
+        "INSERT INTO calls (job, start, fold, source, destination, id, state, attempts, instant, content_hash, settings) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 5, 1, ?7, ?8, ?9)",
+    )?
+    .execute((
+        job,
+        id.start.0,
+        id.fold.0,
+        id.source.as_str(),
+        id.destination.as_str(),
+        call,
+        intent.instant,
+        wire.content_hash(),
+        settings,
+    ))?;
+    freeze(tx, job, call, intent, wire)
+}
+
+/// An intent of a call that is known: the frozen bytes stay, but after a confirmed deletion for a rebuild.
+fn again(
+    tx: &Transaction<'_>,
+    job: i64,
+    settings: i64,
+    known: &Known,
+    intent: &Intent,
+) -> Result<(), Fault> {
+    let id = &intent.identity;
+    match &intent.wire {
+        Some(wire) if known.reason == Some(PendingReason::Rebuild) => {
+            tx.prepare_cached(
+                "UPDATE calls SET instant = ?6, content_hash = ?7, settings = ?8, drift = 0 \
+                 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
+            )?
+            .execute((
+                job,
+                id.start.0,
+                id.fold.0,
+                id.source.as_str(),
+                id.destination.as_str(),
+                intent.instant,
+                wire.content_hash(),
+                settings,
+            ))?;
+            freeze(tx, job, known.id, intent, wire)?;
+        }
+        Some(wire) => {
+            if read::frozen(tx, known.id)?.as_ref() != Some(wire) {
+                return Err(Fault::Wrong(
+                    "an intent with other bytes than the frozen ones".into(),
+                ));
+            }
+        }
+        None => {}
+    }
+    // What was in flight when a run was killed may have been sent: nothing takes that back.
+    let (prior, prior_reason) = match known.state {
+        State::InFlight => (State::Pending, Some(PendingReason::Retry)),
+        State::Delivered
+        | State::Withdrawn
+        | State::Unmatched
+        | State::Rejected
+        | State::Pending
+        | State::Held => (known.state, known.reason),
+    };
+    tx.prepare_cached(
+        "UPDATE calls SET state = 5, reason = NULL, prior_state = ?6, prior_reason = ?7, attempts = attempts + 1 \
+         WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
+    )?
+    .execute((
+        job,
+        id.start.0,
+        id.fold.0,
+        id.source.as_str(),
+        id.destination.as_str(),
+        prior.code(),
+        prior_reason.map(PendingReason::code),
+    ))?;
+    Ok(())
+}
+
+fn freeze(
+    tx: &Transaction<'_>,
+    job: i64,
+    call: i64,
+    intent: &Intent,
+    wire: &WireForm,
+) -> Result<(), Fault> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO wire_forms (call, job, start, initiated, source, destination, duration, url, key_hash) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute((
+        call,
+        job,
+        intent.identity.start.0,
+        &wire.initiated,
+        wire.source.as_str(),
+        wire.destination.as_str(),
+        wire.duration.cast_signed(),
+        &wire.url,
+        wire.key_hash(),
+    ))?;
+    let origin = &intent.origin;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO origins (call, uniqueid, linkedid, sequence, disposition) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((
+        call,
+        &origin.uniqueid,
+        &origin.linkedid,
+        origin.sequence,
+        intent.disposition.as_str(),
+    ))?;
+    Ok(())
+}
+
+fn outcome(
+    tx: &Transaction<'_>,
+    job: i64,
+    run: RunId,
+    at: i64,
+    known: &Known,
+    id: &Identity,
+    recorded: &Recorded,
+) -> Result<(), Fault> {
+    let nothing = Receipt::default();
+    // State and reason; the receipt, where it changes; what `attempts` is to hold, where it is worth a row.
+    let (state, reason, receipt, told) = match recorded {
+        Recorded::Delivered(receipt) => {
+            let word = if receipt.existing {
+                "existing"
+            } else {
+                "delivered"
+            };
+            let told = (known.attempts > 1).then_some((word, ""));
+            (State::Delivered, None, Some(receipt), told)
+        }
+        Recorded::Unmatched { reason } => (
+            State::Unmatched,
+            None,
+            Some(&nothing),
+            Some(("unmatched", reason.as_str())),
+        ),
+        Recorded::Rejected { reason } => (
+            State::Rejected,
+            None,
+            Some(&nothing),
+            Some(("rejected", reason.as_str())),
+        ),
+        Recorded::Pending { reason } => {
+            let told = Some(("no_verdict", reason.as_str()));
+            (State::Pending, Some(PendingReason::Retry), None, told)
+        }
+        Recorded::Held { reason } => (
+            State::Held,
+            None,
+            None,
+            Some(("no_verdict", reason.as_str())),
+        ),
+        Recorded::NotAttempted => match known.prior {
+            Some(prior) => (prior, known.prior_reason, None, None),
+            None => (State::Pending, Some(PendingReason::New), None, None),
+        },
+    };
+    let attempted = !matches!(recorded, Recorded::NotAttempted);
+    tx.prepare_cached(
+        "UPDATE calls SET state = ?6, reason = ?7, prior_state = NULL, prior_reason = NULL, \
+         attempts = max(0, attempts - NOT ?8), last_attempt = iif(?8, ?9, last_attempt), \
+         existing = iif(?10, ?11, existing), contact_id = iif(?10, ?12, contact_id), call_id = iif(?10, ?13, call_id) \
+         WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
+    )?
+    .execute((
+        job,
+        id.start.0,
+        id.fold.0,
+        id.source.as_str(),
+        id.destination.as_str(),
+        state.code(),
+        reason.map(PendingReason::code),
+        attempted,
+        at,
+        receipt.is_some(),
+        receipt.is_some_and(|receipt| receipt.existing),
+        receipt.and_then(|receipt| receipt.contact_id),
+        receipt.and_then(|receipt| receipt.call_id),
+    ))?;
+    if let Some((word, words)) = told {
+        tx.prepare_cached(
+            "INSERT INTO attempts (call, run, at, outcome, words) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((known.id, run.0, at, word, cut(words)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The ledger's own thread: it alone touches the connection.
+//!
+//! The caller runs on a current-thread runtime that also carries the requests in flight; a commit waits for the disk,
+//! so it must never happen there.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::error::{Fault, LedgerError};
+use super::file::{self, Watch};
+
+/// What a ledger is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A run, which holds the lock.
+    ReadWrite,
+    /// `--dry-run` and everything that lists: needs no lock, sees a run's last commit, creates no file. Every write is
+    /// quietly left out. Where there never was a ledger, it reads as empty.
+    ReadOnly,
+}
+
+/// A piece of work for the thread.
+type Work = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// What the thread is sent.
+enum Message {
+    Work(Work),
+    Close(oneshot::Sender<Result<(), LedgerError>>),
+}
+
+/// The connection and what belongs to it.
+pub(super) struct Store {
+    pub(super) path: PathBuf,
+    pub(super) db: Connection,
+    /// The job's number; -1, which no call has, where a reader's ledger does not know the job.
+    pub(super) job: i64,
+    /// `None` for a reader.
+    watch: Option<Watch>,
+}
+
+/// The way to the thread.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    sender: mpsc::Sender<Message>,
+}
+
+impl Store {
+    fn open(path: &Path, job: &str, access: Access, now: i64) -> Result<(Self, bool), LedgerError> {
+        let path = file::absolute(path)?;
+        let sql = |error| LedgerError::sql(&path, error);
+        let number = "SELECT id FROM jobs WHERE name = ?1";
+        match access {
+            Access::ReadWrite => {
+                let opened = file::open_writable(&path, now)?;
+                opened
+                    .db
+                    .execute("INSERT OR IGNORE INTO jobs (name) VALUES (?1)", [job])
+                    .map_err(sql)?;
+                let id = opened
+                    .db
+                    .query_row(number, [job], |row| row.get(0))
+                    .map_err(sql)?;
+                let store = Self {
+                    path,
+                    db: opened.db,
+                    job: id,
+                    watch: Some(opened.watch),
+                };
+                Ok((store, opened.created))
+            }
+            Access::ReadOnly => {
+                let db = match file::open_readable(&path)? {
+                    Some(db) => db,
+                    None => file::open_in_memory().map_err(sql)?,
+                };
+                let id = db
+                    .query_row(number, [job], |row| row.get(0))
+                    .optional()
+                    .map_err(sql)?;
+                Ok((
+                    Self {
+                        path,
+                        db,
+                        job: id.unwrap_or(-1),
+                        watch: None,
+                    },
+                    false,
+                ))
+            }
+        }
+    }
+
+    /// One transaction, or `otherwise` for a reader. Fails, with nothing recorded as far as can be known, when the file
+    /// is no longer the one that was opened.
+    pub(super) fn write<T>(
+        &mut self,
+        otherwise: T,
+        work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(otherwise);
+        };
+        watch.check(false)?;
+        let transaction = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction, self.job)?;
+        watch.check(false)?;
+        transaction.commit()?;
+        watch.check(true)?;
+        Ok(done)
+    }
+
+    /// Copies the log into the ledger as far as readers allow, and closes.
+    fn close(mut self) -> Result<(), LedgerError> {
+        if let Some(watch) = &mut self.watch {
+            watch.check(false)?;
+            self.db
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .map_err(|error| LedgerError::sql(&self.path, error))?;
+        }
+        let path = self.path;
+        self.db
+            .close()
+            .map_err(|(_, error)| LedgerError::sql(&path, error))
+    }
+}
+
+impl Door {
+    /// Starts the thread and opens the ledger on it; gives whether it was created.
+    pub(super) async fn open(
+        path: &Path,
+        job: &str,
+        access: Access,
+        now: i64,
+    ) -> Result<(Self, bool), LedgerError> {
+        let (sender, inbox) = mpsc::channel();
+        let (answer, opened) = oneshot::channel();
+        let (path, job) = (path.to_owned(), job.to_owned());
+        std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || match Store::open(&path, &job, access, now) {
+                Ok((store, created)) => {
+                    // Nobody waits: the caller was dropped, and the inbox closes at once.
+                    let _ = answer.send(Ok(created));
+                    serve(store, &inbox);
+                }
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                }
+            })
+            .map_err(|error| LedgerError::Internal {
+                what: "its thread could not be started".into(),
+                source: Some(error.into()),
+            })?;
+        let created = opened.await.map_err(|_| gone())??;
+        Ok((Self { sender }, created))
+    }
+
+    /// Runs `work` on the thread and waits for what it gives, without blocking.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (answer, given) = oneshot::channel();
+        let work: Work = Box::new(move |store| {
+            let result = work(store).map_err(|fault| fault.at(&store.path));
+            // Whoever asked may have stopped waiting; the work is done all the same.
+            let _ = answer.send(result);
+        });
+        self.sender.send(Message::Work(work)).map_err(|_| gone())?;
+        given.await.map_err(|_| gone())?
+    }
+
+    /// Ends the thread after everything asked before.
+    pub(super) async fn close(&self) -> Result<(), LedgerError> {
+        let (answer, given) = oneshot::channel();
+        self.sender
+            .send(Message::Close(answer))
+            .map_err(|_| gone())?;
+        given.await.map_err(|_| gone())?
+    }
+}
+
+/// Works until it is closed or the last handle is dropped.
+fn serve(mut store: Store, inbox: &mpsc::Receiver<Message>) {
+    while let Ok(message) = inbox.recv() {
+        match message {
+            Message::Work(work) => work(&mut store),
+            Message::Close(answer) => {
+                let _ = answer.send(store.close());
+                return;
+            }
+        }
+    }
+}
+
+fn gone() -> LedgerError {
+    LedgerError::internal("it is closed already, or its thread ended")
+}
