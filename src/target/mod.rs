@@ -2,6 +2,9 @@
 //!
 //! A target turns one call into requests and the reply into an [`Outcome`]. It does not retry, keeps no record, and has
 //! never heard of SQL. [`http`] is the one HTTP client; [`dry_run`] is a target that sends nothing.
+//!
+//! A new CRM is one file and one line: the file implements [`CrmTarget`] (`examples/custom_target.rs` is one to start
+//! from), the line is an arm of [`connect`].
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 
 use crate::call::WireForm;
+use crate::config::{TargetConfig, TargetKind};
 
 pub mod dry_run;
 pub mod http;
@@ -148,4 +152,33 @@ pub trait CrmTarget: Send + Sync {
 
     /// Deletes by the bounds that `delete_bounds` gave.
     fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion>;
+}
+
+/// Prepares the CRM that `target.kind` names; nothing is sent yet.
+///
+/// # Errors
+/// What the configuration names cannot be used, such as an unreadable `ca_file`.
+pub fn connect(config: &TargetConfig) -> Result<Box<dyn CrmTarget>, anyhow::Error> {
+    match config.kind {
+        TargetKind::Nimbox => Ok(Box::new(nimbox::Nimbox::new(config)?)),
+    }
+}
+
+/// A boxed target is a target, so that decorators take what [`connect`] gives.
+impl<T: CrmTarget + ?Sized> CrmTarget for Box<T> {
+    fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome> {
+        (**self).deliver(call)
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probe> {
+        (**self).probe()
+    }
+
+    fn delete_bounds(&self, from: NaiveDate, to: NaiveDate) -> Option<DeleteBounds> {
+        (**self).delete_bounds(from, to)
+    }
+
+    fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion> {
+        (**self).delete(bounds)
+    }
 }

@@ -1,0 +1,167 @@
+//! The one place where an error of the HTTP library becomes a text that may be shown.
+//!
+//! reqwest's errors print the address, and with it the token; here the address is taken off first.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use super::tls::PinMismatch;
+
+/// Why there is no reply. The texts carry no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Refused, no such host, no connection in time: nothing of the request arrived.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The deadline passed.
+    #[error("{0}")]
+    Timeout(String),
+    /// The connection broke, or what came is no HTTP reply, or too long.
+    #[error("{0}")]
+    Garbled(String),
+    /// A person has to mend it: certificate, credentials.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Sorts an error of the library and puts it in words.
+pub(super) fn explain(error: reqwest::Error) -> Fault {
+    let error = error.without_url();
+    if let Some(mend) = links(&error).find_map(tls_mend) {
+        return Fault::Broken(mend);
+    }
+    let chain = sentence(&error);
+    if error.is_builder() {
+        return Fault::Broken(format!(
+            "the request cannot be built ({chain}); check `target.url`"
+        ));
+    }
+    if error.is_connect() {
+        let what = if error.is_timeout() {
+            "no connection to the CRM in time"
+        } else {
+            "no connection to the CRM"
+        };
+        return Fault::Unreachable(format!("{what}: {chain}"));
+    }
+    if error.is_timeout() {
+        return Fault::Timeout(format!("no complete reply in time: {chain}"));
+    }
+    Fault::Garbled(format!("no complete reply: {chain}"))
+}
+
+/// Whether the connection was closed before any part of a reply came, as one that was idle too long is.
+pub(super) fn is_closed_unanswered(error: &reqwest::Error) -> bool {
+    if error.is_connect() || error.is_timeout() || !error.is_request() {
+        return false;
+    }
+    links(error).any(|link| {
+        let closed = link
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|e| e.is_incomplete_message() || e.is_canceled() || e.is_closed());
+        let reset = link.downcast_ref::<io::Error>().is_some_and(|e| {
+            matches!(
+                e.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::NotConnected
+            )
+        });
+        closed || reset
+    })
+}
+
+/// An error and its causes. `io::Error` names as its source the source of what it wraps, so that is visited by itself.
+fn links<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |link| {
+        let link: &'a (dyn StdError + 'static) = *link;
+        match link
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => link.source(),
+        }
+    })
+}
+
+/// The causes in one sentence, without the library's own headings and without repetitions.
+fn sentence(error: &(dyn StdError + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for link in links(error) {
+        let text = link.to_string();
+        if text.starts_with("client error (") || text == "error sending request" {
+            continue;
+        }
+        match parts.last_mut() {
+            Some(last) if last.contains(&text) => {}
+            Some(last) if text.contains(last.as_str()) => *last = text,
+            Some(_) | None => parts.push(text),
+        }
+    }
+    if parts.is_empty() {
+        return "the connection failed".to_owned();
+    }
+    parts.join(": ")
+}
+
+/// What a person has to do about a TLS failure; `None` for other errors, and for those that trying again may mend.
+fn tls_mend(link: &(dyn StdError + 'static)) -> Option<String> {
+    let error = link.downcast_ref::<rustls::Error>()?;
+    match error {
+        rustls::Error::InvalidCertificate(why) => Some(certificate_mend(why)),
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::AlertReceived(
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnrecognisedName,
+        ) => Some(format!(
+            "the CRM and cdrelay share no way to secure the connection ({error}); the server must offer TLS 1.2 or 1.3 \
+             for this host name without a client certificate"
+        )),
+        // rustls may add kinds; what is not known to last is tried again.
+        _ => None,
+    }
+}
+
+fn certificate_mend(why: &CertificateError) -> String {
+    match why {
+        CertificateError::Other(other) => match other.0.downcast_ref::<PinMismatch>() {
+            Some(mismatch) => format!(
+                "{mismatch}; if it was renewed on purpose, set `target.certificate_sha256` to the new digest"
+            ),
+            None => format!(
+                "the CRM's certificate is not accepted ({other}); set `target.ca_file`, or pin it by \
+                 `target.certificate_sha256`"
+            ),
+        },
+        CertificateError::UnknownIssuer => {
+            "the CRM's certificate is signed by an authority that this machine does not know; set `target.ca_file` to \
+             the authority's PEM file, or pin the certificate by `target.certificate_sha256`"
+                .to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the CRM's certificate is for another host name; use the name it was issued for in `target.url`, or pin it \
+             by `target.certificate_sha256`"
+                .to_owned()
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => format!(
+            "the CRM's certificate is out of date ({why}); compare this machine's clock, and have the certificate \
+             renewed"
+        ),
+        // rustls adds kinds now and then.
+        _ => format!(
+            "the CRM's certificate is not accepted ({why}); have it mended, or pin it by `target.certificate_sha256`"
+        ),
+    }
+}

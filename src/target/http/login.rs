@@ -1,0 +1,406 @@
+//! User name and password: kept back until the server asks, then sent with every request.
+//!
+//! Digest (RFC 7616) goes before Basic (RFC 7617). Once Digest was offered, the password never goes out as Basic in this
+//! process: somebody between client and server could otherwise ask for it in the clear.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use digest_auth::{Algorithm, AlgorithmType, AuthContext, Charset, Qop, WwwAuthenticateHeader};
+use reqwest::header::HeaderValue;
+use url::Url;
+
+use super::Fault;
+use super::challenge::{self, Challenge};
+
+/// Who logs in.
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: String,
+}
+
+/// The state of logging in, shared by all requests.
+pub(super) struct Login {
+    user: Option<User>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scheme: Option<Scheme>,
+    digest_seen: bool,
+}
+
+enum Scheme {
+    Basic,
+    /// With the nonce and its counter.
+    Digest(WwwAuthenticateHeader),
+}
+
+impl Login {
+    pub(super) fn new(user: Option<User>) -> Self {
+        Self {
+            user,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The header that goes with a request: none before the first challenge. Each call uses up one count of the nonce.
+    pub(super) fn authorization(&self, url: &Url) -> Result<Option<HeaderValue>, Fault> {
+        let Some(user) = &self.user else {
+            return Ok(None);
+        };
+        self.state().header(user, url)
+    }
+
+    /// Answers the challenges of a 401. `sent` is the header that the refused request carried.
+    pub(super) fn answer(
+        &self,
+        challenges: &[String],
+        sent: Option<&HeaderValue>,
+        url: &Url,
+    ) -> Result<HeaderValue, Fault> {
+        let challenges: Vec<Challenge> = challenges
+            .iter()
+            .flat_map(|header| challenge::parse(header))
+            .collect();
+        let Some(user) = &self.user else {
+            return Err(Fault::Broken(format!(
+                "the CRM wants a user and a password ({}); set `target.username` and `target.password_file`",
+                schemes(&challenges)
+            )));
+        };
+        let mut state = self.state();
+        if challenges.iter().any(|c| c.is("Digest")) {
+            state.digest_seen = true;
+        }
+        let scheme = if let Some(prompt) = strongest(&challenges) {
+            // The same nonce again, and not called stale: it was the password that failed.
+            if !prompt.stale && carries_nonce(sent, &prompt.nonce) {
+                return Err(self.refused());
+            }
+            Scheme::Digest(prompt)
+        } else if state.digest_seen {
+            return Err(Fault::Broken(format!(
+                "the CRM wants a user and a password ({}), after it asked for Digest, or for a Digest that cdrelay does \
+                 not know; the password is not sent as Basic. The server must offer Digest with MD5 or SHA-256 and \
+                 qop=auth",
+                schemes(&challenges)
+            )));
+        } else if challenges.iter().any(|c| c.is("Basic")) {
+            if sent.is_some() {
+                return Err(self.refused());
+            }
+            Scheme::Basic
+        } else {
+            return Err(Fault::Broken(format!(
+                "the CRM wants a login that cdrelay does not know ({}); the server must offer Digest or Basic",
+                schemes(&challenges)
+            )));
+        };
+        state.scheme = Some(scheme);
+        // Under the same lock, so that no two requests get one count of this nonce.
+        state.header(user, url)?.ok_or_else(|| self.refused())
+    }
+
+    /// The server refuses what it asked for.
+    pub(super) fn refused(&self) -> Fault {
+        Fault::Broken(
+            "user or password refused: the CRM answered 401 to the credentials; check `target.username` and \
+             `target.password_file`"
+                .to_owned(),
+        )
+    }
+
+    /// The password, and what Basic makes of it.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.user.as_ref().map_or_else(Vec::new, |user| {
+            vec![
+                user.password.clone(),
+                base64(format!("{}:{}", user.name, user.password).as_bytes()),
+            ]
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that runs under the lock leaves the state half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn header(&mut self, user: &User, url: &Url) -> Result<Option<HeaderValue>, Fault> {
+        let text = match &mut self.scheme {
+            None => return Ok(None),
+            Some(Scheme::Basic) => basic(&user.name, &user.password),
+            // The counter has eight hexadecimal digits; a nonce that has used them up waits for the next challenge.
+            Some(Scheme::Digest(prompt)) if prompt.nc == u32::MAX => {
+                self.scheme = None;
+                return Ok(None);
+            }
+            Some(Scheme::Digest(prompt)) => {
+                let uri = match url.query() {
+                    Some(query) => format!("{}?{query}", url.path()),
+                    None => url.path().to_owned(),
+                };
+                let context = AuthContext::new(user.name.as_str(), user.password.as_str(), uri);
+                prompt
+                    .respond(&context)
+                    .map_err(|_| {
+                        Fault::Broken(
+                            "the CRM's Digest challenge cannot be answered; the server must offer MD5 or SHA-256 with \
+                             qop=auth"
+                                .to_owned(),
+                        )
+                    })?
+                    .to_string()
+            }
+        };
+        let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+            Fault::Broken(
+                "the credentials hold characters that no HTTP header can carry; check `target.username` and what the \
+                 CRM names as realm"
+                    .to_owned(),
+            )
+        })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+/// The header value of RFC 7617, in UTF-8.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+}
+
+/// The strongest Digest challenge that can be answered.
+fn strongest(challenges: &[Challenge]) -> Option<WwwAuthenticateHeader> {
+    challenges
+        .iter()
+        .filter(|c| c.is("Digest"))
+        .filter_map(prompt)
+        .max_by_key(|prompt| match prompt.algorithm.algo {
+            AlgorithmType::MD5 => 0,
+            AlgorithmType::SHA2_256 => 1,
+            AlgorithmType::SHA2_512_256 => 2,
+        })
+}
+
+/// A challenge as the Digest library wants it. Its own parser is not used: it takes one challenge a header, and counts
+/// characters where it needs bytes.
+fn prompt(challenge: &Challenge) -> Option<WwwAuthenticateHeader> {
+    let algorithm = match challenge.get("algorithm") {
+        None => Algorithm::new(AlgorithmType::MD5, false),
+        Some(name) => {
+            let upper = name.to_ascii_uppercase();
+            let (name, session) = match upper.strip_suffix("-SESS") {
+                Some(name) => (name, true),
+                None => (upper.as_str(), false),
+            };
+            let algorithm = match name {
+                "MD5" => AlgorithmType::MD5,
+                "SHA-256" => AlgorithmType::SHA2_256,
+                "SHA-512-256" => AlgorithmType::SHA2_512_256,
+                _ => return None,
+            };
+            Algorithm::new(algorithm, session)
+        }
+    };
+    let qop = match challenge.get("qop") {
+        // RFC 2069: no quality of protection, no counter.
+        None => None,
+        Some(offered) => {
+            offered
+                .split([',', ' '])
+                .find(|qop| qop.eq_ignore_ascii_case("auth"))?;
+            Some(vec![Qop::AUTH])
+        }
+    };
+    let is_true = |name| {
+        challenge
+            .get(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    };
+    Some(WwwAuthenticateHeader {
+        domain: None,
+        realm: challenge.get("realm")?.to_owned(),
+        nonce: challenge.get("nonce")?.to_owned(),
+        opaque: challenge.get("opaque").map(ToOwned::to_owned),
+        stale: is_true("stale"),
+        algorithm,
+        qop,
+        userhash: is_true("userhash"),
+        charset: Charset::UTF8,
+        nc: 0,
+    })
+}
+
+fn carries_nonce(sent: Option<&HeaderValue>, nonce: &str) -> bool {
+    let Some(sent) = sent else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(sent.as_bytes());
+    challenge::parse(&text)
+        .iter()
+        .any(|c| c.is("Digest") && c.get("nonce") == Some(nonce))
+}
+
+/// The schemes that a server offers, for a person: at most five, each cut short.
+fn schemes(challenges: &[Challenge]) -> String {
+    if challenges.is_empty() {
+        return "it names no scheme".to_owned();
+    }
+    let names: Vec<String> = challenges
+        .iter()
+        .take(5)
+        .map(|c| c.scheme.chars().take(20).collect())
+        .collect();
+    format!("it offers {}", names.join(", "))
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for n in 0..4 {
+            if n <= chunk.len() {
+                let index = (bits >> (18 - 6 * n)) & 63;
+                text.push(char::from(ALPHABET[index as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url() -> Url {
+        Url::parse("http://127.0.0.1/dir/index.html?a=1").unwrap()
+    }
+
+    fn login() -> Login {
+        Login::new(Some(User {
+            name: "Aladdin".to_owned(),
+            password: "open sesame".to_owned(),
+        }))
+    }
+
+    fn answer(login: &Login, headers: &[&str]) -> Result<String, Fault> {
+        let headers: Vec<String> = headers.iter().map(|&h| h.to_owned()).collect();
+        login
+            .answer(&headers, None, &url())
+            .map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn basic_is_what_rfc_7617_shows() {
+        assert_eq!(
+            basic("Aladdin", "open sesame"),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        );
+        assert_eq!(basic("test", "123\u{a3}"), "Basic dGVzdDoxMjPCow==");
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_server_asks() {
+        assert_eq!(login().authorization(&url()), Ok(None));
+    }
+
+    #[test]
+    fn digest_goes_before_basic_and_the_stronger_hash_before_md5() {
+        let login = login();
+        let sent = answer(
+            &login,
+            &[
+                r#"Basic realm="r""#,
+                r#"Digest realm="r", nonce="n1", qop="auth", algorithm=MD5, Digest realm="r", nonce="n2", qop="auth-int, auth", algorithm=sha-256"#,
+            ],
+        )
+        .unwrap();
+        assert!(sent.starts_with("Digest "), "{sent}");
+        assert!(
+            sent.contains(r#"nonce="n2""#) && sent.contains("algorithm=SHA-256"),
+            "{sent}"
+        );
+        assert!(sent.contains(r#"uri="/dir/index.html?a=1""#), "{sent}");
+        assert!(sent.contains("qop=auth, nc=00000001"), "{sent}");
+        let next = login.authorization(&url()).unwrap().unwrap();
+        assert!(next.to_str().unwrap().contains("nc=00000002"));
+    }
+
+    #[test]
+    fn digest_never_falls_back_to_basic() {
+        let login = login();
+        answer(&login, &[r#"Digest realm="r", nonce="n""#]).unwrap();
+        let fault = answer(&login, &[r#"Basic realm="r""#]).unwrap_err();
+        assert!(
+            matches!(fault, Fault::Broken(ref text) if text.contains("not sent as Basic")),
+            "{fault}"
+        );
+
+        let login = self::login();
+        let offered = r#"Digest realm="r", nonce="n", algorithm=TIGER, Basic realm="r""#;
+        let fault = answer(&login, &[offered]).unwrap_err();
+        assert!(
+            matches!(fault, Fault::Broken(ref text) if text.contains("not sent as Basic")),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn the_same_nonce_again_means_a_wrong_password_unless_it_is_called_stale() {
+        let login = login();
+        let headers = [r#"Digest realm="r", nonce="n", qop="auth""#.to_owned()];
+        let sent = login.answer(&headers, None, &url()).unwrap();
+        assert_eq!(
+            login.answer(&headers, Some(&sent), &url()),
+            Err(login.refused())
+        );
+        let stale = [r#"Digest realm="r", nonce="n", qop="auth", stale=TRUE"#.to_owned()];
+        assert!(login.answer(&stale, Some(&sent), &url()).is_ok());
+    }
+
+    #[test]
+    fn concurrent_requests_never_share_a_count() {
+        let login = login();
+        answer(&login, &[r#"Digest realm="r", nonce="n", qop="auth""#]).unwrap();
+        let counts = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..50)
+                            .map(|_| {
+                                let value = login.authorization(&url()).unwrap().unwrap();
+                                let parsed = challenge::parse(value.to_str().unwrap());
+                                parsed[0].get("nc").unwrap().to_owned()
+                            })
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect::<std::collections::HashSet<_>>()
+        });
+        assert_eq!(counts.len(), 400);
+    }
+
+    #[test]
+    fn a_realm_that_is_not_ascii_is_answered() {
+        let sent = login()
+            .answer(
+                &["Digest realm=\"tel\u{e9}fono \u{1f980}\", nonce=\"n\"".to_owned()],
+                None,
+                &url(),
+            )
+            .unwrap();
+        assert!(String::from_utf8_lossy(sent.as_bytes()).contains("tel\u{e9}fono"));
+    }
+}
