@@ -9,13 +9,41 @@ use std::ops::Range;
 use futures_util::future::BoxFuture;
 
 use crate::call::{ColumnTime, Disposition, Origin, TimeKind};
+use crate::config::{SourceConfig, SourceLocation};
 
 pub mod columns;
 pub mod csv;
+pub mod inspect;
+mod keyset;
 pub mod mysql;
 pub mod postgres;
+mod server;
 pub mod spool;
 pub mod sqlite;
+
+/// The source that `[source]` names; `extra_roles` are the columns that templates and rules ask for beyond those that every
+/// call needs. Nothing is connected yet: that is for [`CallSource::probe`].
+///
+/// A new kind of source is one file beside this one, one variant of [`SourceLocation`], and one line here.
+///
+/// # Errors
+/// [`SourceError::Unusable`] where the address cannot be used as it stands.
+pub fn connect(
+    config: &SourceConfig,
+    extra_roles: Vec<String>,
+) -> Result<Box<dyn CallSource>, SourceError> {
+    match &config.location {
+        SourceLocation::Mysql(url) => mysql::source(url, config, extra_roles),
+        SourceLocation::Postgres(url) => postgres::source(url, config, extra_roles),
+        SourceLocation::Sqlite(path) => sqlite::source(path, config, extra_roles),
+        SourceLocation::Csv(path) => Ok(Box::new(csv::CsvSource::new(
+            path.clone(),
+            config.csv_columns.clone(),
+            &config.columns,
+            extra_roles,
+        )?)),
+    }
+}
 
 /// Most rows a slice aims at. A slice is longer only where one second alone holds more.
 pub const SLICE_ROWS: usize = 8192;

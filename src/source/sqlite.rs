@@ -1,1 +1,432 @@
-//! sqlite
+//! SQLite files, as `cdr_sqlite3_custom` writes them.
+//!
+//! Its columns have no types: what a time column holds is decided by looking at one of its values.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
+
+use super::inspect::{Cell, TableColumn, choose, some_of};
+use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_clock};
+use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
+use super::{CallSource, SourceError, SourceProfile, TimeIndex};
+use crate::config::{SourceConfig, TableName};
+
+/// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
+///
+/// # Errors
+/// [`SourceError::Unusable`] where the table's name has a schema, or the path cannot be made absolute.
+pub fn source(
+    path: &Path,
+    config: &SourceConfig,
+    extra_roles: Vec<String>,
+) -> Result<Box<dyn CallSource>, SourceError> {
+    if let Some(schema) = &config.table.schema {
+        return Err(SourceError::Unusable(format!(
+            "`source.table` names schema `{schema}`, but a SQLite file has none; name the table alone"
+        )));
+    }
+    // Absolute, so that SQLite takes no name for a URI or for `:memory:`.
+    let path = std::path::absolute(path).map_err(|error| {
+        SourceError::Unusable(format!(
+            "`source.url` names no file: {error}; write it as sqlite:///PATH"
+        ))
+    })?;
+    Ok(Box::new(Table::new(SqliteFile {
+        path,
+        table: config.table.clone(),
+        columns: config.columns.clone(),
+        extra_roles,
+        connection: None,
+    })))
+}
+
+struct SqliteFile {
+    path: PathBuf,
+    table: TableName,
+    columns: BTreeMap<String, String>,
+    extra_roles: Vec<String>,
+    connection: Option<SqliteConnection>,
+}
+
+impl Dialect for SqliteFile {
+    const COUNTED: u64 = 1_000_000;
+
+    fn inspect(&mut self) -> BoxFuture<'_, Result<Layout, SourceError>> {
+        async {
+            let mut connection = self.connected().await?;
+            let place = self.place();
+            let described = within(STATEMENT_DEADLINE, &place, DESCRIBING, async {
+                Ok((self.describe(&mut connection).await?, connection))
+            });
+            let (layout, connection) = described.await?;
+            self.connection = Some(connection);
+            Ok(layout)
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        layout: &'a Layout,
+        statement: Statement,
+        pass: bool,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            let mut connection = self.connected().await?;
+            let place = self.place();
+            let limit = if pass {
+                PASS_DEADLINE
+            } else {
+                STATEMENT_DEADLINE
+            };
+            let drained = within(limit, &place, READING, async {
+                let fail = |error| self.failure(READING, error);
+                let kind = layout.clock.kind();
+                // A number column that holds text too: SQLite sorts it behind all numbers, and so outside every window.
+                let numbers_only = layout.clock == Clock::Epoch;
+                let mut rows = bound(statement).fetch(&mut connection);
+                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                    let row = layout.chosen.row(kind, |at| {
+                        Ok(match cell(&row, at)? {
+                            Cell::Text(text) if at == 0 && numbers_only && !text.is_empty() => {
+                                Cell::Odd(super::columns::decode(&text))
+                            }
+                            other => other,
+                        })
+                    });
+                    sink.push(row.map_err(fail)?)?;
+                }
+                drop(rows);
+                Ok(connection)
+            });
+            self.connection = Some(drained.await?);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>> {
+        async {
+            let mut connection = self.connected().await?;
+            let place = self.place();
+            let (count, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+                let fail = |error| self.failure(READING, error);
+                let row = bound(statement).fetch_one(&mut connection).await;
+                let count: i64 = row.and_then(|row| row.try_get(0)).map_err(fail)?;
+                Ok((count, connection))
+            })
+            .await?;
+            self.connection = Some(connection);
+            Ok(u64::try_from(count).unwrap_or(0))
+        }
+        .boxed()
+    }
+
+    fn guess(&mut self, _: Statement) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+        // SQLite's plans name no numbers of rows.
+        async { Ok(None) }.boxed()
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        async {
+            if let Some(connection) = self.connection.take() {
+                // A goodbye that fails changes nothing.
+                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+            }
+        }
+        .boxed()
+    }
+}
+
+impl SqliteFile {
+    fn place(&self) -> String {
+        format!("SQLite file {}", self.path.display())
+    }
+
+    /// Takes the connection out, or makes one. It goes back only after a success.
+    async fn connected(&mut self) -> Result<SqliteConnection, SourceError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let shown = self.path.display();
+        match std::fs::metadata(&self.path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => {
+                return Err(SourceError::Unusable(format!(
+                    "{shown} is no file; correct `source.url`"
+                )));
+            }
+            Err(error) => {
+                return Err(SourceError::Unusable(format!(
+                    "SQLite file {shown} cannot be opened: {error}; correct `source.url`, or give cdrelay's user the right \
+                     to read it"
+                )));
+            }
+        }
+        within(CONNECT_DEADLINE, &self.place(), OPENING, async {
+            let fail = |error| self.failure(OPENING, error);
+            let mut connection = SqliteConnectOptions::new()
+                .filename(&self.path)
+                .read_only(true)
+                .create_if_missing(false)
+                .busy_timeout(Duration::from_secs(5))
+                .row_buffer_size(1024)
+                .disable_statement_logging()
+                .connect()
+                .await
+                .map_err(fail)?;
+            (&mut connection)
+                .execute("PRAGMA query_only = ON")
+                .await
+                .map_err(fail)?;
+            Ok(connection)
+        })
+        .await
+    }
+
+    async fn describe(&self, connection: &mut SqliteConnection) -> Result<Layout, SourceError> {
+        let version = self
+            .texts(connection, "SELECT sqlite_version()", &[])
+            .await?;
+        let (table, is_view) = self.find_table(connection).await?;
+        let columns = self
+            .texts(
+                connection,
+                "SELECT name, type FROM pragma_table_info(?)",
+                &[&table],
+            )
+            .await?;
+        let available: Vec<TableColumn> = columns
+            .iter()
+            .map(|column| TableColumn {
+                name: column[0].clone(),
+                sql_type: column[1].clone(),
+            })
+            .collect();
+        let chosen = choose(&table, &available, &self.columns, &self.extra_roles)?;
+        let time = chosen.time().column.clone();
+        let (quoted_table, quoted_time) = (quoted(&table), quoted(&time));
+        let sample = format!(
+            "SELECT typeof({quoted_time}), {quoted_time} FROM {quoted_table} \
+             WHERE {quoted_time} IS NOT NULL AND {quoted_time} NOT IN ('', 0) LIMIT 1"
+        );
+        let sample = self.texts(connection, &sample, &[]).await?;
+        let declared = chosen.time().sql_type.to_ascii_uppercase();
+        let clock = match sample.first().map(|row| (row[0].as_str(), row[1].as_str())) {
+            Some(("integer" | "real", _)) => Clock::Epoch,
+            Some(("text", value)) => text_clock(Some(value)),
+            Some((other, _)) => {
+                return Err(SourceError::Unusable(format!(
+                    "column `{time}` of `{table}` holds a {other}, which is no time; set `source.columns.initiated` to the \
+                     column that holds the start of the call"
+                )));
+            }
+            None if declared.contains("INT") || declared.contains("REAL") => Clock::Epoch,
+            None => Clock::Text,
+        };
+        let index = self
+            .texts(
+                connection,
+                "SELECT l.name FROM pragma_index_list(?) AS l JOIN pragma_index_xinfo(l.name) AS x \
+                 WHERE l.partial = 0 AND x.seqno = 0 AND x.name = ? AND x.coll = 'BINARY' ORDER BY l.seq",
+                &[&table, &time],
+            )
+            .await?;
+        let select = chosen
+            .columns()
+            .iter()
+            .map(|found| quoted(&found.column))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut notes = Vec::new();
+        if is_view {
+            notes.push(format!(
+                "`{table}` is a view: an index is added to the table behind it"
+            ));
+        }
+        Ok(Layout {
+            profile: SourceProfile {
+                server: format!(
+                    "SQLite {}, {}",
+                    version.first().map_or("", |row| row[0].as_str()),
+                    self.path.display()
+                ),
+                time: clock.kind(),
+                columns: chosen.columns().to_vec(),
+                extra: chosen.extra().to_vec(),
+                index: index.first().map_or_else(
+                    || {
+                        TimeIndex::Missing(format!(
+                            "CREATE INDEX {} ON {quoted_table} ({quoted_time})",
+                            quoted(&format!("cdr_{time}"))
+                        ))
+                    },
+                    |row| TimeIndex::Usable(row[0].clone()),
+                ),
+                notes,
+            },
+            chosen,
+            clock,
+            select,
+            pass_option: "",
+            indexed_table: quoted_table.clone(),
+            table: quoted_table,
+            time: quoted_time,
+            placeholder: "?",
+            has_late_values: true,
+        })
+    }
+
+    /// The table's name as the file spells it, and whether it is a view.
+    async fn find_table(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(String, bool), SourceError> {
+        let tables = self
+            .texts(
+                connection,
+                "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') \
+                 AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name",
+                &[],
+            )
+            .await?;
+        let wanted = &self.table.name;
+        // SQLite itself compares names without regard to case.
+        let mut same = tables.iter();
+        if let Some(table) = same.find(|table| table[0].eq_ignore_ascii_case(wanted)) {
+            return Ok((table[0].clone(), table[1] == "view"));
+        }
+        let has = if tables.is_empty() {
+            "it has no tables".to_owned()
+        } else {
+            let names = tables.iter().map(|table| table[0].as_str());
+            format!("it has {}", some_of(names))
+        };
+        Err(SourceError::Unusable(format!(
+            "table `{wanted}` not found in {}; set `source.table` ({has})",
+            self.place()
+        )))
+    }
+
+    async fn texts(
+        &self,
+        connection: &mut SqliteConnection,
+        sql: &str,
+        values: &[&str],
+    ) -> Result<Vec<Vec<String>>, SourceError> {
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        for value in values {
+            query = query.bind((*value).to_owned());
+        }
+        let fail = |error| self.failure(DESCRIBING, error);
+        let rows = query.fetch_all(connection).await.map_err(fail)?;
+        rows.iter()
+            .map(|row| {
+                (0..row.len())
+                    .map(|at| Ok(cell(row, at).map_err(fail)?.text()))
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// What an error means, by SQLite's primary result code (sqlite.org/rescode.html).
+    fn failure(&self, doing: &str, error: sqlx::Error) -> SourceError {
+        let place = self.place();
+        let refused = error.as_database_error();
+        let code = refused.and_then(|error| error.code()?.parse::<u32>().ok());
+        let said = refused.map_or_else(|| error.to_string(), |error| error.message().to_owned());
+        // The lower eight bits of an extended code are the primary one.
+        match code.map(|code| code & 0xff) {
+            Some(5 | 6) => SourceError::Unreachable {
+                what: format!("{place} is locked by its writer while {doing}; run again"),
+                source: Some(error.into()),
+            },
+            Some(26) => SourceError::Unusable(format!(
+                "{place} is no SQLite 3 database: {said}; the cdr.db of Asterisk's old cdr_sqlite is SQLite 2, which has to \
+                 be converted first"
+            )),
+            Some(11) => SourceError::Unusable(format!(
+                "{place} is damaged: {said}; repair it (sqlite3's `.recover`) and run again"
+            )),
+            Some(8 | 14) => SourceError::Unusable(format!(
+                "{place} cannot be opened: {said}; in WAL mode its -wal and -shm files must be readable too, or its \
+                 directory writable"
+            )),
+            Some(1) => SourceError::Unusable(format!("{place} refused while {doing}: {said}")),
+            Some(_) | None => SourceError::Unreachable {
+                what: format!("{place} failed while {doing}; run again"),
+                source: Some(error.into()),
+            },
+        }
+    }
+}
+
+const OPENING: &str = "opening it";
+const DESCRIBING: &str = "describing the table";
+const READING: &str = "reading calls";
+
+fn bound(statement: Statement) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(statement.sql));
+    for bound in statement.bounds {
+        query = match bound {
+            Bound::Whole(number) => query.bind(number),
+            Bound::Text(text) => query.bind(text),
+        };
+    }
+    query
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn cell(row: &SqliteRow, at: usize) -> Result<Cell<'_>, sqlx::Error> {
+    let value = row.try_get_raw(at)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = value.type_info().name().to_owned();
+    Ok(match kind.as_str() {
+        "INTEGER" => Cell::Whole(row.try_get_unchecked::<i64, _>(at)?.into()),
+        "REAL" => Cell::Float(row.try_get_unchecked(at)?),
+        // Text in a UTF-16 file comes as UTF-8: asking for its length converts it.
+        _ => Cell::Text(Cow::Borrowed(row.try_get_unchecked(at)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_over_the_connection_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.db");
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch("CREATE TABLE cdr (calldate)")
+            .unwrap();
+        let mut file = SqliteFile {
+            path,
+            table: TableName {
+                schema: None,
+                name: "cdr".to_owned(),
+            },
+            columns: BTreeMap::new(),
+            extra_roles: Vec::new(),
+            connection: None,
+        };
+        let mut connection = file.connected().await.unwrap();
+        let write = sqlx::query("INSERT INTO cdr VALUES (1)").execute(&mut connection);
+        let error = write.await.unwrap_err().to_string();
+        assert!(error.contains("readonly"), "{error}");
+    }
+}

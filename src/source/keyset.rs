@@ -1,0 +1,547 @@
+//! How a table is cut into slices: the same for every database that speaks SQL.
+//!
+//! With an index on the time column, a slice is the next rows in the order of time, cut at a whole second; the next one
+//! starts at that second. Without one, a single pass spools the window. Every statement is drained before a method
+//! returns.
+
+use std::ops::Range;
+
+use futures_util::future::BoxFuture;
+
+use super::columns::parse_time_text;
+use super::inspect::{Chosen, FIRST_SECOND, LAST_SECOND, stamp};
+use super::spool::{Spool, SpooledWindow};
+use super::{
+    CallSource, CdrRow, SLICE_ROWS, Slice, SourceError, SourceProfile, StartCell, TimeIndex,
+    Undated,
+};
+use crate::call::{ColumnTime, TimeKind};
+
+/// What databases differ in. An implementation connects when it is first asked for something, and again after a failure.
+pub(super) trait Dialect: Send {
+    /// Most rows that are counted one by one for an estimate; beyond, the planner is asked.
+    const COUNTED: u64;
+
+    /// Looks at the table.
+    fn inspect(&mut self) -> BoxFuture<'_, Result<Layout, SourceError>>;
+
+    /// Runs a statement that selects [`Layout::select`] and drains it into `sink`. `pass`: it reads the whole table, and
+    /// may take as long as that takes.
+    fn read<'a>(
+        &'a mut self,
+        layout: &'a Layout,
+        statement: Statement,
+        pass: bool,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Runs a statement that selects one whole number.
+    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>>;
+
+    /// The planner's guess how many rows a statement gives; `None` where it makes none.
+    fn guess(&mut self, statement: Statement) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
+
+    /// Says goodbye to the server, so that it does not log an aborted connection.
+    fn close(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// Where rows go.
+pub(super) trait Sink: Send {
+    /// Takes one row.
+    ///
+    /// # Errors
+    /// [`SourceError::Spool`]
+    fn push(&mut self, row: CdrRow) -> Result<(), SourceError>;
+}
+
+impl Sink for Vec<CdrRow> {
+    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+        Self::push(self, row);
+        Ok(())
+    }
+}
+
+/// A statement and the values bound to it, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Statement {
+    pub(super) sql: String,
+    pub(super) bounds: Vec<Bound>,
+}
+
+/// A value bound to a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Bound {
+    Whole(i64),
+    Text(String),
+}
+
+/// What the time column's type is, as far as statements care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// `DATETIME`, `timestamp`.
+    Civil,
+    /// `TIMESTAMP`, `timestamptz`.
+    Stamp,
+    /// Seconds since the epoch as a number.
+    Epoch,
+    /// A wall clock as text.
+    Text,
+    /// An instant as text: its order as text is not that of time.
+    InstantText,
+}
+
+impl Clock {
+    pub(super) fn kind(self) -> TimeKind {
+        match self {
+            Self::Civil | Self::Text => TimeKind::Wall,
+            Self::Stamp | Self::Epoch | Self::InstantText => TimeKind::Instant,
+        }
+    }
+
+    fn bound(self, second: i64) -> Bound {
+        match self {
+            Self::Epoch => Bound::Whole(second),
+            Self::Civil | Self::Stamp | Self::Text | Self::InstantText => {
+                Bound::Text(stamp(second))
+            }
+        }
+    }
+}
+
+/// What a column of text holds, judged by one of its values; a wall clock where it holds none.
+pub(super) fn text_clock(sample: Option<&str>) -> Clock {
+    match parse_time_text(sample.unwrap_or("").as_bytes()).kind() {
+        Some(TimeKind::Instant) => Clock::InstantText,
+        Some(TimeKind::Wall) | None => Clock::Text,
+    }
+}
+
+/// What inspection found, ready to build statements from. All names in it are checked and quoted.
+pub(super) struct Layout {
+    pub(super) profile: SourceProfile,
+    pub(super) chosen: Chosen,
+    pub(super) clock: Clock,
+    /// The SELECT list.
+    pub(super) select: String,
+    /// What stands between SELECT and the list when a whole table is read.
+    pub(super) pass_option: &'static str,
+    /// The table.
+    pub(super) table: String,
+    /// The table with a hint to use the index on the time column.
+    pub(super) indexed_table: String,
+    /// The time column.
+    pub(super) time: String,
+    /// How a bound time is written; `#` stands for its number.
+    pub(super) placeholder: &'static str,
+    /// Whether values beyond the last date can be stored and compared.
+    pub(super) has_late_values: bool,
+}
+
+impl Layout {
+    fn indexed(&self) -> bool {
+        match self.profile.index {
+            TimeIndex::Usable(_) => self.clock != Clock::InstantText,
+            TimeIndex::Missing(_) | TimeIndex::File => false,
+        }
+    }
+
+    fn place(&self, number: usize) -> String {
+        self.placeholder.replace('#', &number.to_string())
+    }
+
+    /// `from <= time < until`. Both are brought into the range that holds dates: text and old dates sort outside it.
+    fn window(&self, window: &Range<ColumnTime>) -> (String, Vec<Bound>) {
+        let from = window.start.0.clamp(FIRST_SECOND, LAST_SECOND);
+        let until = window.end.0.clamp(FIRST_SECOND, LAST_SECOND);
+        // The last second of all has no successor that every database could compare with.
+        let less = if window.end.0 > LAST_SECOND {
+            "<="
+        } else {
+            "<"
+        };
+        (
+            format!(
+                "{t} >= {} AND {t} {less} {}",
+                self.place(1),
+                self.place(2),
+                t = self.time
+            ),
+            vec![self.clock.bound(from), self.clock.bound(until)],
+        )
+    }
+
+    /// Conditions that together select what belongs to no window; each binds the bounds with it.
+    fn undated(&self) -> Vec<(String, Vec<Bound>)> {
+        let t = &self.time;
+        let mut conditions = vec![
+            (format!("{t} IS NULL"), Vec::new()),
+            (
+                format!("{t} < {}", self.place(1)),
+                vec![self.clock.bound(FIRST_SECOND)],
+            ),
+        ];
+        if self.has_late_values {
+            conditions.push((
+                format!("{t} >= {}", self.place(1)),
+                vec![match self.clock {
+                    Clock::Epoch => Bound::Whole(LAST_SECOND + 1),
+                    // Every collation sorts letters behind digits.
+                    Clock::Text | Clock::InstantText => {
+                        Bound::Text(format!("{}.999999", stamp(LAST_SECOND)))
+                    }
+                    Clock::Civil | Clock::Stamp => Bound::Text("10000-01-01 00:00:00".to_owned()),
+                }],
+            ));
+        }
+        conditions
+    }
+
+    /// Texts that do not sort as times do.
+    fn odd_shape(&self) -> String {
+        let t = &self.time;
+        format!("({t} NOT LIKE '____-__-__ __:__:__' AND {t} NOT LIKE '____-__-__ __:__:__.%')")
+    }
+
+    /// The next rows of a window in the order of time.
+    fn slice(&self, window: &Range<ColumnTime>, limit: Option<usize>) -> Statement {
+        let (condition, bounds) = self.window(window);
+        let limit = limit.map_or_else(String::new, |rows| format!(" LIMIT {rows}"));
+        Statement {
+            sql: format!(
+                "SELECT {} FROM {} WHERE {condition} ORDER BY {}{limit}",
+                self.select, self.indexed_table, self.time
+            ),
+            bounds,
+        }
+    }
+
+    /// Everything of a window and what belongs to no window, in any order.
+    fn pass(&self, window: &Range<ColumnTime>) -> Statement {
+        let head = format!(
+            "SELECT {}{} FROM {}",
+            self.pass_option, self.select, self.table
+        );
+        match self.clock {
+            // Only reading them tells what time they mean.
+            Clock::Text | Clock::InstantText => Statement {
+                sql: head,
+                bounds: Vec::new(),
+            },
+            Clock::Civil | Clock::Stamp | Clock::Epoch => {
+                let (condition, mut bounds) = self.window(window);
+                let mut sql = format!("{head} WHERE ({condition})");
+                for (undated, more) in self.undated() {
+                    // Numbered placeholders go on counting.
+                    let undated = undated.replace(&self.place(1), &self.place(bounds.len() + 1));
+                    sql.push_str(&format!(" OR {undated}"));
+                    bounds.extend(more);
+                }
+                Statement { sql, bounds }
+            }
+        }
+    }
+
+    fn few(&self, condition: &str, bounds: Vec<Bound>, limit: u64) -> Statement {
+        Statement {
+            sql: format!(
+                "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {} WHERE {condition} LIMIT {limit}) AS few",
+                self.indexed_table
+            ),
+            bounds,
+        }
+    }
+}
+
+/// A table read through SQL.
+pub(super) struct Table<D> {
+    dialect: D,
+    layout: Option<Layout>,
+    state: State,
+}
+
+enum State {
+    /// Nothing is left, or nothing was opened.
+    Done,
+    /// Read by index: what is left of the window.
+    Indexed(Range<ColumnTime>),
+    /// Read from the spool.
+    Spooled(SpooledWindow),
+}
+
+impl<D: Dialect> Table<D> {
+    pub(super) fn new(dialect: D) -> Self {
+        Self {
+            dialect,
+            layout: None,
+            state: State::Done,
+        }
+    }
+
+    async fn look(&mut self) -> Result<&Layout, SourceError> {
+        if self.layout.is_none() {
+            self.layout = Some(self.dialect.inspect().await?);
+        }
+        Ok(self
+            .layout
+            .as_ref()
+            .expect("inspection has just filled it in"))
+    }
+
+    async fn open_window(&mut self, window: Range<ColumnTime>) -> Result<Option<u64>, SourceError> {
+        self.state = State::Done;
+        self.look().await?;
+        if window.start >= window.end || window.start.0 > LAST_SECOND {
+            return Ok(Some(0));
+        }
+        if !self.sorts_as_time().await? {
+            return self.spool(window).await.map(Some);
+        }
+        let rows = self.estimate(&window).await?;
+        self.state = State::Indexed(window);
+        Ok(rows)
+    }
+
+    /// Whether the index on the time column gives the order of time. Text does where every value has the form that
+    /// Asterisk writes; the index alone tells.
+    async fn sorts_as_time(&mut self) -> Result<bool, SourceError> {
+        let Some(layout) = &self.layout else {
+            return Ok(false);
+        };
+        if !layout.indexed() {
+            return Ok(false);
+        }
+        if layout.clock != Clock::Text {
+            return Ok(true);
+        }
+        let condition = format!("{} <> '' AND {}", layout.time, layout.odd_shape());
+        let odd = layout.few(&condition, Vec::new(), 1);
+        Ok(self.dialect.count(odd).await? == 0)
+    }
+
+    /// Exact as far as counting is cheap, else the planner's guess, so that it takes milliseconds on any table.
+    async fn estimate(&mut self, window: &Range<ColumnTime>) -> Result<Option<u64>, SourceError> {
+        let Some(layout) = &self.layout else {
+            return Ok(None);
+        };
+        let (condition, bounds) = layout.window(window);
+        let few = layout.few(&condition, bounds.clone(), D::COUNTED + 1);
+        let guessed = Statement {
+            sql: format!(
+                "EXPLAIN SELECT 1 FROM {} WHERE {condition}",
+                layout.indexed_table
+            ),
+            bounds,
+        };
+        let counted = self.dialect.count(few).await?;
+        if counted <= D::COUNTED {
+            return Ok(Some(counted));
+        }
+        let guess = self.dialect.guess(guessed).await?;
+        Ok(guess.map(|rows| rows.max(counted)))
+    }
+
+    async fn spool(&mut self, window: Range<ColumnTime>) -> Result<u64, SourceError> {
+        let layout = self.layout.as_ref().expect("opened after inspection");
+        let mut blocks = Blocks {
+            spool: Spool::new()?,
+            block: Vec::with_capacity(BLOCK),
+        };
+        let pass = layout.pass(&window);
+        self.dialect.read(layout, pass, true, &mut blocks).await?;
+        self.dialect.close().await;
+        let spooled = blocks.finish(window)?;
+        let rows = spooled.rows();
+        self.state = State::Spooled(spooled);
+        Ok(rows)
+    }
+
+    async fn next_slice(&mut self) -> Result<Option<Slice>, SourceError> {
+        let window = match &mut self.state {
+            State::Done => return Ok(None),
+            State::Spooled(spooled) => return spooled.next(),
+            State::Indexed(window) => window.clone(),
+        };
+        if window.start >= window.end {
+            self.state = State::Done;
+            self.dialect.close().await;
+            return Ok(None);
+        }
+        let layout = self.layout.as_ref().expect("opened after inspection");
+        let mut rows = Vec::new();
+        let statement = layout.slice(&window, Some(SLICE_ROWS + 1));
+        self.dialect
+            .read(layout, statement, false, &mut rows)
+            .await?;
+        let until = if rows.len() <= SLICE_ROWS {
+            window.end
+        } else {
+            match cut(&mut rows, window.start) {
+                Cut::At(second) => second,
+                Cut::OneSecond(second) => {
+                    let whole = window.start..ColumnTime(second.0 + 1);
+                    let statement = layout.slice(&whole, None);
+                    rows.clear();
+                    self.dialect
+                        .read(layout, statement, false, &mut rows)
+                        .await?;
+                    whole.end
+                }
+                Cut::Nowhere => {
+                    // Thousands of rows in a row without a readable time: the order of the index says nothing.
+                    self.spool(window).await?;
+                    return match &mut self.state {
+                        State::Spooled(spooled) => spooled.next(),
+                        State::Done | State::Indexed(_) => Ok(None),
+                    };
+                }
+            }
+        };
+        let slice = Slice {
+            from: window.start,
+            until,
+            rows: within_slice(rows, &(window.start..until)),
+        };
+        self.state = State::Indexed(until..window.end);
+        Ok(Some(slice))
+    }
+
+    async fn count_undated(&mut self) -> Result<Undated, SourceError> {
+        if let State::Spooled(spooled) = &self.state {
+            return Ok(spooled.undated().clone());
+        }
+        self.look().await?;
+        let layout = self.layout.as_ref().expect("inspected above");
+        let mut undated = Undated::default();
+        for (condition, bounds) in layout.undated() {
+            let count = Statement {
+                sql: format!("SELECT COUNT(*) FROM {} WHERE {condition}", layout.table),
+                bounds: bounds.clone(),
+            };
+            let rows = self.dialect.count(count).await?;
+            undated.rows += rows;
+            if rows == 0 || undated.examples.len() >= EXAMPLES {
+                continue;
+            }
+            let some = Statement {
+                sql: format!(
+                    "SELECT {} FROM {} WHERE {condition} LIMIT {EXAMPLES}",
+                    layout.select, layout.table
+                ),
+                bounds,
+            };
+            let mut rows = Vec::new();
+            self.dialect.read(layout, some, false, &mut rows).await?;
+            let found = rows.into_iter().filter_map(|row| row.origin.uniqueid);
+            undated.examples.extend(found);
+            undated.examples.truncate(EXAMPLES);
+        }
+        Ok(undated)
+    }
+}
+
+impl<D: Dialect> CallSource for Table<D> {
+    fn probe(&mut self) -> BoxFuture<'_, Result<SourceProfile, SourceError>> {
+        Box::pin(async {
+            let layout = self.dialect.inspect().await?;
+            let profile = layout.profile.clone();
+            self.layout = Some(layout);
+            Ok(profile)
+        })
+    }
+
+    fn open(
+        &mut self,
+        window: Range<ColumnTime>,
+    ) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+        Box::pin(self.open_window(window))
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Slice>, SourceError>> {
+        Box::pin(self.next_slice())
+    }
+
+    fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>> {
+        Box::pin(self.count_undated())
+    }
+}
+
+/// Most examples of rows that belong to no window.
+const EXAMPLES: usize = 5;
+
+/// Rows that go to the spool at once.
+const BLOCK: usize = 4096;
+
+/// Gathers rows for the spool.
+struct Blocks {
+    spool: Spool,
+    block: Vec<CdrRow>,
+}
+
+impl Blocks {
+    fn finish(mut self, window: Range<ColumnTime>) -> Result<SpooledWindow, SourceError> {
+        self.spool.append(self.block)?;
+        self.spool.finish(window)
+    }
+}
+
+impl Sink for Blocks {
+    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+        self.block.push(row);
+        if self.block.len() == BLOCK {
+            let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
+            self.spool.append(block)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a slice that met its limit ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Cut {
+    /// Before this second; rows from there on were dropped.
+    At(ColumnTime),
+    /// All rows are of the window's first seconds up to and with this one, which may hold more.
+    OneSecond(ColumnTime),
+    /// No row has a time.
+    Nowhere,
+}
+
+/// Cuts rows in the order of time before their last second, which may not be complete.
+fn cut(rows: &mut Vec<CdrRow>, from: ColumnTime) -> Cut {
+    let last = rows.iter().filter_map(time).max();
+    let Some(last) = last else {
+        return Cut::Nowhere;
+    };
+    if last <= from {
+        return Cut::OneSecond(last.max(from));
+    }
+    let first_of_last = rows
+        .iter()
+        .position(|row| time(row).is_some_and(|at| at >= last));
+    // By position, not by time: rows without a readable time come again exactly where the server sorts them.
+    rows.truncate(first_of_last.unwrap_or(rows.len()));
+    if rows.is_empty() {
+        return Cut::OneSecond(last);
+    }
+    Cut::At(last)
+}
+
+fn time(row: &CdrRow) -> Option<ColumnTime> {
+    match row.start {
+        StartCell::At(at) => Some(at),
+        StartCell::Missing | StartCell::Unreadable(_) => None,
+    }
+}
+
+/// A time that reads differently from how the server sorted it (text such as `23:59:60`) is no time: it would belong to
+/// another slice, which is read already or will not bring it.
+fn within_slice(mut rows: Vec<CdrRow>, slice: &Range<ColumnTime>) -> Vec<CdrRow> {
+    for row in &mut rows {
+        if let StartCell::At(at) = row.start
+            && !slice.contains(&at)
+        {
+            row.start = StartCell::Unreadable(stamp(at.0));
+        }
+    }
+    rows
+}

@@ -1,0 +1,217 @@
+//! A database server: where it is, how the connection to it is protected, how long it may take, and what its failures
+//! mean.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use super::SourceError;
+use crate::config::secret::Secret;
+use crate::config::{DatabaseTls, SourceConfig};
+
+/// Longest wait for a connection, login included.
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Longest wait for the rows of one slice, or for an answer about the table.
+pub(super) const STATEMENT_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Longest wait for the one pass over a table without an index on its time column.
+pub(super) const PASS_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// Where a server is and how to log in. Has no `Debug`, because it holds the password.
+pub(super) struct Server {
+    /// Such as `MySQL`.
+    pub(super) product: &'static str,
+    /// Name or address, without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// A local socket instead of host and port.
+    pub(super) socket: Option<PathBuf>,
+    pub(super) user: String,
+    pub(super) database: String,
+    pub(super) password: Option<Secret>,
+    pub(super) protection: Protection,
+}
+
+/// How a connection is protected.
+pub(super) enum Protection {
+    /// TLS, certificate and host name verified; with the text of a private CA's file.
+    Verify { ca: Option<Vec<u8>> },
+    /// No TLS.
+    Plaintext,
+}
+
+impl Server {
+    /// Reads `source.url`, `source.tls` and `source.ca_file`.
+    ///
+    /// # Errors
+    /// [`SourceError::Unusable`] where the URL lacks something or has something unknown, or the CA's file is unusable.
+    pub(super) fn from_config(
+        product: &'static str,
+        default_port: u16,
+        url: &Url,
+        config: &SourceConfig,
+    ) -> Result<Self, SourceError> {
+        let scheme = url.scheme();
+        let user = decoded(url.username(), "user name")?;
+        let database = decoded(url.path().trim_matches('/'), "database name")?;
+        if user.is_empty() || database.is_empty() {
+            let lacks = if user.is_empty() { "user" } else { "database" };
+            return Err(SourceError::Unusable(format!(
+                "`source.url` names no {lacks}; write it as {scheme}://USER@HOST:PORT/DATABASE"
+            )));
+        }
+        let mut server = Self {
+            product,
+            host: host(url)?,
+            port: url.port().unwrap_or(default_port),
+            socket: None,
+            user,
+            database,
+            password: config.password.clone(),
+            protection: match &config.tls {
+                DatabaseTls::Plaintext => Protection::Plaintext,
+                DatabaseTls::Verify { ca_file: None } => Protection::Verify { ca: None },
+                DatabaseTls::Verify {
+                    ca_file: Some(path),
+                } => Protection::Verify {
+                    ca: Some(read_ca(path)?),
+                },
+            },
+        };
+        for (key, value) in url.query_pairs() {
+            match &*key {
+                "socket" => server.socket = Some(PathBuf::from(&*value)),
+                // How libpq writes the directory of PostgreSQL's socket.
+                "host" if value.starts_with('/') => server.socket = Some(PathBuf::from(&*value)),
+                other => {
+                    return Err(SourceError::Unusable(format!(
+                        "`source.url` has `{}`, which cdrelay does not know; only `socket` may follow the `?` (TLS is set \
+                         by `source.tls` and `source.ca_file`)",
+                        other.escape_debug()
+                    )));
+                }
+            }
+        }
+        Ok(server)
+    }
+
+    /// The server as messages name it: `MySQL at 127.0.0.1:3306`.
+    pub(super) fn place(&self) -> String {
+        match &self.socket {
+            Some(path) => format!("{} at {}", self.product, path.display()),
+            None if self.host.contains(':') => {
+                format!("{} at [{}]:{}", self.product, self.host, self.port)
+            }
+            None => format!("{} at {}:{}", self.product, self.host, self.port),
+        }
+    }
+
+    /// What a failure means that is no answer of the database: the network, TLS, the protocol.
+    pub(super) fn broken(&self, doing: &str, error: sqlx::Error) -> SourceError {
+        let place = self.place();
+        match error {
+            sqlx::Error::Tls(reason) => SourceError::Unusable(format!(
+                "no TLS with {place}: {reason}; switch TLS on there, or set `source.tls = \"plaintext\"` if the network \
+                 between is trusted"
+            )),
+            sqlx::Error::Io(error) if is_tls(&error) => SourceError::Unusable(format!(
+                "the certificate of {place} is not accepted: {error}; set `source.ca_file` to the CA that signed it, and \
+                 use the host name that it was issued for in `source.url`"
+            )),
+            sqlx::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+                ) =>
+            {
+                SourceError::Unreachable {
+                    what: format!(
+                        "no connection to {place}; see that the server runs there and that `source.url` is right"
+                    ),
+                    source: Some(error.into()),
+                }
+            }
+            other => SourceError::Unreachable {
+                what: format!("{place} failed while {doing}; run again, it may be back"),
+                source: Some(other.into()),
+            },
+        }
+    }
+}
+
+/// Waits for `work`, at most `limit`.
+///
+/// A driver that panics over what a server sent counts as a broken connection: what comes from outside ends no run that
+/// way. `work` owns its connection, so that one which did not finish is closed and never used again.
+///
+/// # Errors
+/// Those of `work`; [`SourceError::Unreachable`] where it takes too long or panics.
+pub(super) async fn within<T>(
+    limit: Duration,
+    place: &str,
+    doing: &str,
+    work: impl Future<Output = Result<T, SourceError>> + Send,
+) -> Result<T, SourceError> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_panic)) => Err(SourceError::Unreachable {
+            what: format!("{place} sent what its driver cannot read while {doing}; run again"),
+            source: None,
+        }),
+        Err(_elapsed) => Err(SourceError::Unreachable {
+            what: format!(
+                "{place} did not answer within {} s while {doing}; run again when it is less busy",
+                limit.as_secs()
+            ),
+            source: None,
+        }),
+    }
+}
+
+fn host(url: &Url) -> Result<String, SourceError> {
+    Ok(match url.host() {
+        None => "localhost".to_owned(),
+        Some(Host::Domain(name)) if name.is_empty() => "localhost".to_owned(),
+        Some(Host::Domain(name)) => decoded(name, "host")?,
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+    })
+}
+
+fn decoded(part: &str, what: &str) -> Result<String, SourceError> {
+    match percent_decode_str(part).decode_utf8() {
+        Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
+        Ok(_) | Err(_) => Err(SourceError::Unusable(format!(
+            "the {what} in `source.url` is no text; write bytes beyond ASCII as percent-encoded UTF-8"
+        ))),
+    }
+}
+
+fn read_ca(path: &std::path::Path) -> Result<Vec<u8>, SourceError> {
+    let shown = path.display();
+    let text = std::fs::read(path).map_err(|error| {
+        SourceError::Unusable(format!(
+            "`source.ca_file` {shown} cannot be read: {error}; name a file that cdrelay's user may read"
+        ))
+    })?;
+    let mark: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    if !text.windows(mark.len()).any(|part| part == mark) {
+        return Err(SourceError::Unusable(format!(
+            "`source.ca_file` {shown} holds no PEM certificate; name the CA's certificate, which starts with \
+             -----BEGIN CERTIFICATE-----"
+        )));
+    }
+    Ok(text)
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+}
