@@ -144,7 +144,7 @@ pub struct ExplainArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CallsArgs {
     /// Only calls in this state
-    #[arg(long, value_name = "STATE", value_parser = crate::ledger::State::parse_word)]
+    #[arg(long, value_name = "STATE", value_parser = parse_state)]
     pub state: Option<crate::ledger::State>,
     /// Only calls that started at or after
     #[arg(long, value_name = "WHEN")]
@@ -185,4 +185,12 @@ pub struct DemoArgs {
     /// Folder to leave the files in [default: a new one in the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+fn parse_state(word: &str) -> Result<crate::ledger::State, String> {
+    use crate::ledger::State;
+    State::parse(word).ok_or_else(|| {
+        let known: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("there is no such state; the states are {}", known.join(", "))
+    })
 }

@@ -15,9 +15,9 @@ pub async fn run(context: &Context, args: &SandboxArgs) -> Ended {
         Output::Text => context.print(&format!(
             "practice CRM at {url}\n\n  [target]\n  kind = \"nimbox\"\n  url = \"{url}\"\n\n\
              {url}/stats counts what it sees, {url}/calls lists what it holds; Ctrl-C ends it\n",
-            url = sandbox.url()
+            url = sandbox.url.as_str().trim_end_matches('/')
         )),
-        Output::Json => context.print_json(&serde_json::json!({"url": sandbox.url()})),
+        Output::Json => context.print_json(&serde_json::json!({"url": sandbox.url.as_str().trim_end_matches('/')})),
     }
     let mut stop = context.stop.clone();
     let _ = stop
@@ -39,7 +39,7 @@ fn options(args: &SandboxArgs) -> anyhow::Result<SandboxOptions> {
         text.trim().clone_into(&mut options.token);
     }
     if let Some(file) = &args.contacts {
-        options.contacts = Contacts::from_file(file)?;
+        options.contacts = Contacts::read(file)?;
     }
     Ok(options)
 }

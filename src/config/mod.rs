@@ -13,7 +13,7 @@ use url::Url;
 mod fingerprint;
 mod keys;
 mod load;
-mod locate;
+pub mod locate;
 mod problem;
 mod reader;
 pub mod secret;

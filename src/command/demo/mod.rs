@@ -12,7 +12,7 @@ use crate::cli::{DemoArgs, Output, SyncArgs};
 use crate::config;
 use crate::report::exit::{Code, Exit};
 use crate::report::text;
-use crate::sandbox::{Contacts, Sandbox, SandboxOptions};
+use crate::sandbox::{Contacts, RunningSandbox, Sandbox, SandboxOptions};
 
 pub mod generate;
 
@@ -78,7 +78,7 @@ struct Stage {
     config: PathBuf,
     table: generate::Summary,
     contacts: usize,
-    crm: Sandbox,
+    crm: RunningSandbox,
 }
 
 impl Stage {
@@ -108,12 +108,12 @@ impl Stage {
         let contacts = generate::contacts(&table, SEED);
         write(&dir.join("contacts.txt"), &(contacts.join("\n") + "\n"))?;
         let crm = Sandbox::start(SandboxOptions {
-            contacts: Contacts::from_file(&dir.join("contacts.txt"))?,
+            contacts: Contacts::read(&dir.join("contacts.txt"))?,
             ..SandboxOptions::default()
         })?;
         let config = dir.join("cdrelay.toml");
         write(&dir.join("crm.token"), "practice\n")?;
-        write(&config, &configuration(crm.url()))?;
+        write(&config, &configuration(crm.url.as_str().trim_end_matches('/')))?;
         Ok(Self {
             dir,
             config,
@@ -132,11 +132,11 @@ impl Stage {
              Outside calls are dialled with a 9; the rules of the configuration take it off and add the area code.\n",
             self.table.rows,
             self.contacts,
-            self.crm.url()
+            self.crm.url.as_str().trim_end_matches('/')
         )
     }
 
-    fn farewell(&self, calls: usize) -> String {
+    fn farewell(&self, calls: u64) -> String {
         let config = self.config.display();
         format!(
             "\nThe CRM now holds {calls} calls, each once.\n\n\

@@ -12,7 +12,7 @@ use crate::cli::{FailOn, Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
 use crate::intake::{Intake, Settings};
-use crate::ledger::{Access, Ledger, LedgerLock, PlanContext, RunRecord, State};
+use crate::ledger::{Access, Ledger, LedgerLock, PlanContext, RunRecord, RunStart, State};
 use crate::progress::Progress;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
@@ -64,9 +64,13 @@ pub async fn sync(
     };
     let access = if args.dry_run { Access::ReadOnly } else { Access::ReadWrite };
     let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
-    let fingerprint = config.settings_fingerprint();
     let run = ledger
-        .start_run(mode.as_str(), window.since..window.until, &fingerprint, now)
+        .start_run(RunStart {
+            mode: mode.as_str().to_owned(),
+            window: window.since..window.until,
+            settings: config.settings_fingerprint(),
+            started: now,
+        })
         .await?;
     let counts = ledger.counts().await?;
     let proven = counts.of(State::Delivered) + counts.of(State::Rejected) > 0;

@@ -355,7 +355,9 @@ impl Pipeline<'_> {
         let (matched, others) = self.board.figures().numbers.take();
         if !others.is_empty() {
             let identities = others.into_iter().map(|entry| entry.identity).collect();
-            self.ledger.record_still_unmatched(identities, super::now().timestamp()).await?;
+            self.ledger
+                .record_still_unmatched(super::now().timestamp(), identities)
+                .await?;
         }
         let due: Vec<Due> = matched.into_iter().filter_map(Due::follower).collect();
         {
@@ -384,7 +386,9 @@ impl Pipeline<'_> {
                 .iter()
                 .map(|settled| (settled.parcel.ticket.identity.clone(), recorded(settled)))
                 .collect();
-            self.ledger.record_outcomes(self.run, records).await?;
+            self.ledger
+                .record_outcomes(self.run, super::now().timestamp(), records)
+                .await?;
             let answered = self.count(&block);
             self.board.answers_done(answered);
             scouts.send_modify(|n| *n += 1);
@@ -452,7 +456,7 @@ impl Due {
         let wire = entry.wire.take()?;
         Some(Self {
             ticket: Ticket::of(&entry),
-            intent: Intent::again(entry.identity),
+            intent: again(entry.identity),
             wire,
         })
     }
