@@ -95,11 +95,9 @@ pub(crate) fn loads(text: &str) -> Config {
 
 /// `[source]` with another address and lines after it.
 pub(crate) fn source(url: &str, more: &str) -> String {
-    let text = changed(
-        "mysql://cdr@127.0.0.1:3306/asteriskcdrdb\"",
-        &format!("{url}\"{}{more}", if more.is_empty() { "" } else { "\n" }),
-    );
-    text
+    let end = if more.is_empty() { "" } else { "\n" };
+    let url = format!("{url}\"{end}{more}");
+    changed("mysql://cdr@127.0.0.1:3306/asteriskcdrdb\"", &url)
 }
 
 /// `[target]` with more lines after its header's, from line 8 on.

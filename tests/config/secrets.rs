@@ -153,3 +153,13 @@ fn no_secret_is_ever_shown() {
         let _ = Place::new(&format!("{text}{extra}\n")).complaint();
     }
 }
+
+#[test]
+fn a_secret_file_must_be_a_file() {
+    // Opening a pipe or a device could wait for ever.
+    let place = Place::new(&changed("\"token\"", "\"/dev/null\""));
+    assert_eq!(
+        place.complaint(),
+        "cdrelay.toml:6: `target.token_file`: secret file /dev/null is no regular file; name a file whose first line is the secret"
+    );
+}
