@@ -103,7 +103,7 @@ impl Context {
     /// Code 2, with every problem of the file.
     pub fn load(&self) -> Result<Config, Exit> {
         let env = |name: &str| std::env::var(name).ok();
-        let path = config::locate::locate(self.config.as_deref(), &env)
+        let path = config::locate(self.config.as_deref(), &env)
             .map_err(|error| Exit::new(Code::Usage, error.to_string()))?;
         config::load(&path, &env).map_err(|errors| Exit::new(Code::Usage, errors.to_string()))
     }
@@ -149,7 +149,12 @@ impl From<SourceError> for Exit {
 
 impl From<LedgerError> for Exit {
     fn from(error: LedgerError) -> Self {
-        let code = error.code();
+        let code = match &error {
+            LedgerError::Held { .. } => Code::Locked,
+            LedgerError::Missing { .. } => Code::LedgerMissing,
+            LedgerError::Unusable { .. } => Code::LedgerUnusable,
+            LedgerError::Internal { .. } => Code::Internal,
+        };
         fail(code, &anyhow::Error::new(error))
     }
 }

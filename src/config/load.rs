@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::problem::{ConfigErrors, Problem};
-use super::reader::{Report, Reported, Section, shown};
+use super::reader::{Section, shown};
+use super::report::{Report, Reported};
 use super::secret::{OTHERS, plain_io};
 use super::{Config, MonitorConfig};
 
 mod address;
+mod columns;
 mod ledger;
+mod place;
 mod rules;
 mod secrets;
 mod select;
@@ -196,7 +199,7 @@ fn monitor(section: &Section<'_>, around: Surroundings<'_>) -> MonitorConfig {
     MonitorConfig {
         textfile: textfile.map(|found| found.value),
         ping_url,
-        alert_after: alert_after.value,
+        alert_after,
     }
 }
 

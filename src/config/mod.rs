@@ -2,6 +2,10 @@
 //!
 //! [`load`] reads the file, reports every problem at once with file and line, and gives a [`Config`] in which nothing
 //! needs to be checked again. Secrets are read here and nowhere else.
+//!
+//! This file has the settings themselves, [`known_keys`] their list with defaults. `load.rs` goes through the file, with
+//! one file a section below it; `reader.rs` is what they read with, and knows lines and misspelt keys. [`locate`] says
+//! which file it is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,9 +17,11 @@ use url::Url;
 mod fingerprint;
 mod keys;
 mod load;
-pub mod locate;
+mod locate;
+mod nearest;
 mod problem;
 mod reader;
+mod report;
 pub mod secret;
 pub mod span;
 mod words;

@@ -4,7 +4,6 @@
 //! nobody asked for can be reported as unknown, with the nearest name that would have been known.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,86 +11,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, KEYS};
-use super::problem::Problem;
+use super::nearest::{dotted, nearest_key};
+use super::report::{Found, Report, Reported};
 use super::span;
 use crate::text::Shown;
-
-/// The problem is in the report already: whoever gets this has nothing to add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reported;
-
-/// A value and where it stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found<T> {
-    pub(super) value: T,
-    pub(super) line: usize,
-}
-
-/// Where problems are collected, for one document.
-#[derive(Debug)]
-pub(super) struct Report {
-    line_starts: Vec<usize>,
-    problems: RefCell<Vec<Problem>>,
-    asked: RefCell<BTreeSet<String>>,
-    secrets: RefCell<Vec<Found<String>>>,
-}
-
-impl Report {
-    pub(super) fn new(text: &str) -> Self {
-        let line_starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Self {
-            line_starts,
-            problems: RefCell::default(),
-            asked: RefCell::default(),
-            secrets: RefCell::default(),
-        }
-    }
-
-    /// The line, from 1, that a byte of the document stands on.
-    pub(super) fn line_at(&self, byte: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= byte)
-    }
-
-    pub(super) fn add(
-        &self,
-        line: Option<usize>,
-        key: &str,
-        message: impl Into<String>,
-    ) -> Reported {
-        self.problems.borrow_mut().push(Problem {
-            line,
-            key: key.to_owned(),
-            message: message.into(),
-        });
-        Reported
-    }
-
-    /// Notes that a secret itself stands in the document, so that its file must be its owner's alone.
-    pub(super) fn holds_secret(&self, line: usize, key: &str) {
-        self.secrets.borrow_mut().push(Found {
-            value: key.to_owned(),
-            line,
-        });
-    }
-
-    pub(super) fn first_secret(&self) -> Option<Found<String>> {
-        let secrets = self.secrets.borrow();
-        secrets.iter().min_by_key(|found| found.line).cloned()
-    }
-
-    /// Every key that was asked for, in the spelling of [`KEYS`].
-    #[cfg(test)]
-    pub(super) fn asked(&self) -> BTreeSet<String> {
-        self.asked.borrow().clone()
-    }
-
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-}
 
 /// One table of the document, or its absence: then every setting is unset.
 #[derive(Debug)]
@@ -100,7 +23,7 @@ pub(super) struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
     /// As shown: `source`, `rules[2]`; empty for the document itself.
     path: String,
-    /// As [`KEYS`] spells it: `rules`.
+    /// As [`super::known_keys`] spells it: `rules`.
     plain_path: String,
     line: Option<usize>,
     asked: RefCell<Vec<String>>,
@@ -209,11 +132,8 @@ impl<'a> Section<'a> {
     }
 
     /// A span of time above zero; `default` where unset or wrong.
-    pub(super) fn span(&self, key: &str, default: Duration) -> Found<Duration> {
-        self.span_if_set(key).unwrap_or(Found {
-            value: default,
-            line: self.line.unwrap_or(1),
-        })
+    pub(super) fn span(&self, key: &str, default: Duration) -> Duration {
+        self.span_if_set(key).map_or(default, |found| found.value)
     }
 
     pub(super) fn span_if_set(&self, key: &str) -> Option<Found<Duration>> {
@@ -329,7 +249,7 @@ impl<'a> Section<'a> {
             let message = format!(
                 "unknown key `{}`; the nearest known one is `{}`",
                 self.key(&shown(name.value)),
-                self.nearest(name.value, &asked),
+                nearest_key(name.value, &self.path, &asked),
             );
             self.problem(name.line, &shown(name.value), message);
         }
@@ -354,7 +274,7 @@ impl<'a> Section<'a> {
 
     fn find(&self, key: &str) -> Option<Found<&'a DeValue<'a>>> {
         let plain = dotted(&self.plain_path, key);
-        self.report.asked.borrow_mut().insert(plain);
+        self.report.ask(plain);
         self.asked.borrow_mut().push(key.to_owned());
         let (name, value) = self.table?.get_key_value(key)?;
         Some(Found {
@@ -397,30 +317,6 @@ impl<'a> Section<'a> {
             format!("`{name}` must be {wanted}, and is {found}"),
         )
     }
-
-    /// The known key that `unknown` most likely stands for: one of this section that is spelled alike, else one of the
-    /// same name in another section, else the one of this section that is spelled least differently.
-    fn nearest(&self, unknown: &str, asked: &[String]) -> String {
-        let unknown = unknown.to_ascii_lowercase();
-        let alike = asked
-            .iter()
-            .map(|known| (strsim::damerau_levenshtein(&unknown, known), known))
-            .min();
-        let close = (unknown.chars().count() / 3).max(1);
-        if let Some((distance, known)) = alike
-            && distance <= close
-        {
-            return self.key(known);
-        }
-        let elsewhere = KEYS
-            .iter()
-            .find(|key| keys::last(key.path) == unknown && !key.path.contains(".columns."));
-        match (elsewhere, alike) {
-            (Some(key), _) => key.path.to_owned(),
-            (None, Some((_, known))) => self.key(known),
-            (None, None) => "source.url".to_owned(),
-        }
-    }
 }
 
 /// Text of the user as it may stand in a message: made safe, and cut to 80 characters. Never for a secret.
@@ -428,37 +324,5 @@ pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", Shown(&text[..end])),
         None => Shown(text).to_string(),
-    }
-}
-
-/// The candidates that are spelled most like `text`, at most `most` of them, the nearest first.
-pub(super) fn nearest_names<'n>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'n str>,
-    most: usize,
-) -> Vec<&'n str> {
-    let text: String = text.chars().take(80).collect::<String>().to_lowercase();
-    let mut scored: Vec<(f64, &str)> = candidates
-        .into_iter()
-        .map(|name| {
-            let whole = name.to_lowercase();
-            let last = whole.rsplit('/').next().unwrap_or(&whole);
-            let score = strsim::jaro_winkler(&text, &whole).max(strsim::jaro_winkler(&text, last));
-            (score, name)
-        })
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored
-        .into_iter()
-        .take(most)
-        .map(|(_, name)| name)
-        .collect()
-}
-
-fn dotted(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
     }
 }

@@ -100,6 +100,14 @@ pub struct UnmatchedNumber {
     pub last: i64,
 }
 
+impl Counts {
+    /// Calls in this state.
+    #[must_use]
+    pub fn of(&self, state: State) -> u64 {
+        self.by_state.get(&state).copied().unwrap_or(0)
+    }
+}
+
 pub(super) fn counts(store: &Store) -> Result<Counts, Fault> {
     let mut by_state: BTreeMap<State, u64> = State::ALL.map(|state| (state, 0)).into();
     let mut statement = store.db.prepare_cached(

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use tokio::sync::{mpsc, watch};
 
 use super::board::{Board, resting};
-use crate::call::{Call, Identity, WireForm};
+use crate::call::{Call, Disposition, Identity, Origin, WireForm};
 use crate::delivery::{self, Ending, Fate, Limits, Parcel, Settled, Stop, Summary};
 use crate::intake::{Batch, Candidate, Intake, Today, preferred};
 use crate::ledger::{
@@ -456,7 +456,14 @@ impl Due {
         let wire = entry.wire.take()?;
         Some(Self {
             ticket: Ticket::of(&entry),
-            intent: again(entry.identity),
+            // The origin and the outcome are on record since the first intent; an intent for a known call repeats them.
+            intent: Intent {
+                identity: entry.identity,
+                wire: None,
+                instant: 0,
+                origin: Origin::default(),
+                disposition: Disposition::Other(String::new()),
+            },
             wire,
         })
     }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::super::reader::{Found, Reported, Section, shown};
+use super::super::reader::{Section, shown};
+use super::super::report::{Found, Reported};
 
 /// A web address without user name, password and fragment. A message never repeats an address that may hold a secret.
 pub(super) fn web(section: &Section<'_>, key: &str, found: Found<&str>) -> Result<Url, Reported> {

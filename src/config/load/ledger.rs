@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::locate::effective_user;
-use super::super::reader::{Reported, Section};
+use super::super::reader::Section;
+use super::super::report::Reported;
 use super::super::{LedgerConfig, SelectConfig, span};
 use super::Surroundings;
 

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::super::reader::{Found, Reported, Section, shown};
+use super::super::reader::{Section, shown};
+use super::super::report::{Found, Reported};
 use super::super::{RuleConfig, RuleKind, RuleTest, Side};
 use super::Surroundings;
 use crate::number::dialplan::Pattern;
@@ -163,7 +164,7 @@ impl<'a> Draft<'_, 'a> {
                 let file = self.argument("table")?;
                 Ok(RuleKind::Table(around.directory.join(file)))
             }
-            [_] => Ok(RuleKind::StripPrefix(self.argument("strip_prefix")?)),
+            ["strip_prefix"] => Ok(RuleKind::StripPrefix(self.argument("strip_prefix")?)),
             several => {
                 let list = several.join(", ");
                 let message = format!("does several things at once ({list}); make each a rule of its own");

@@ -1,6 +1,7 @@
 //! One secret, from whichever of its places holds it.
 
-use super::super::reader::{Found, Reported, Section};
+use super::super::reader::Section;
+use super::super::report::{Found, Reported};
 use super::super::secret::Secret;
 use super::Surroundings;
 

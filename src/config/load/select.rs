@@ -12,8 +12,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Reads the section. What is wrong is reported, and the default stands in for it.
 pub(super) fn read(section: &Section<'_>) -> SelectConfig {
     let config = SelectConfig {
-        lookback: section.span("lookback", 200 * HOUR).value,
-        full_lookback: section.span("full_lookback", 360 * 24 * HOUR).value,
+        lookback: section.span("lookback", 200 * HOUR),
+        full_lookback: section.span("full_lookback", 360 * 24 * HOUR),
         min_destination_length: usize::try_from(section.number(
             "min_destination_length",
             0..=255,
@@ -23,7 +23,7 @@ pub(super) fn read(section: &Section<'_>) -> SelectConfig {
         dispositions: dispositions(section),
         exclude: exclude(section),
         withheld: withheld(section),
-        recheck_unmatched: section.span("recheck_unmatched", 24 * HOUR).value,
+        recheck_unmatched: section.span("recheck_unmatched", 24 * HOUR),
     };
     section.close();
     config

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::super::reader::{Reported, Section, shown};
+use super::super::reader::{Section, shown};
+use super::super::report::Reported;
 use super::super::secret::Secret;
 use super::super::{Credentials, InitiatedAs, TargetConfig, TargetKind};
 use super::secrets::{self, Places};
@@ -22,10 +23,8 @@ pub(super) fn read(
     let credentials = credentials(section, around);
     let certificate_sha256 = certificate(section);
     let ca_file = ca_file(section, url.as_ref().ok(), around);
-    let timeout = section.span("timeout", Duration::from_secs(30)).value;
-    let connect_timeout = section
-        .span("connect_timeout", Duration::from_secs(5))
-        .value;
+    let timeout = section.span("timeout", Duration::from_secs(30));
+    let connect_timeout = section.span("connect_timeout", Duration::from_secs(5));
     let concurrency = section.number("concurrency", 1..=1024, 32);
     let max_rps = section.number("max_rps", 0..=1_000_000, 0);
     let initiated_as = initiated_as(section);

@@ -2,7 +2,8 @@
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::super::reader::{nearest_names, shown};
+use super::super::nearest::nearest_names;
+use super::super::reader::shown;
 
 /// Reads an IANA name.
 pub(super) fn parse(text: &str) -> Result<Tz, String> {
