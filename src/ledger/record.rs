@@ -235,8 +235,12 @@ fn again(
         }
         None => {}
     }
-    // What was in flight when a run was killed may have been sent: nothing takes that back.
+    // What was in flight when a run was killed may have been sent: nothing takes that back. What was frozen anew just
+    // now stays frozen.
     let (prior, prior_reason) = match known.state {
+        State::Pending if known.reason == Some(PendingReason::Rebuild) && intent.wire.is_some() => {
+            (State::Pending, Some(PendingReason::Deleted))
+        }
         State::InFlight => (State::Pending, Some(PendingReason::Retry)),
         State::Delivered
         | State::Withdrawn
