@@ -1,5 +1,7 @@
 //! What a run, a deletion and a listing see of the ledger: real files, no mocks.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -739,7 +741,7 @@ fn day(n: u32) -> NaiveDate {
 /// Deleting the 10th: the days on either side are around it.
 fn deletion(purpose: Purpose) -> DeletionPlan {
     let selection = |from: i64, to: i64| Selection {
-        instants: vec![from..to],
+        instants: std::iter::once(from..to).collect(),
         wire_dates: None,
     };
     DeletionPlan {

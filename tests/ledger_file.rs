@@ -1,5 +1,7 @@
 //! The ledger as a file among hostile ones: killed, cut, swapped, removed; locked, and read beside a run.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -280,7 +282,7 @@ fn a_lost_witness_is_written_again() {
                 .0
                 .close()
                 .await
-                .unwrap()
+                .unwrap();
         });
         assert_eq!(fs::read(lock_path(&path)).unwrap(), witness, "{lost:?}");
     }
@@ -394,14 +396,14 @@ async fn a_ledger_removed_or_replaced_while_open_is_noticed_by_the_next_commit()
     let fates: [(&str, Fate); 4] = [
         ("", |path| fs::remove_file(path).unwrap()),
         ("", |path| {
-            fs::rename(path, path.with_extension("old")).unwrap()
+            fs::rename(path, path.with_extension("old")).unwrap();
         }),
         ("", |path| {
             fs::copy(path, path.with_extension("copy")).unwrap();
             fs::rename(path.with_extension("copy"), path).unwrap();
         }),
         ("-wal", |path| {
-            fs::remove_file(path.with_file_name("ledger.db-wal")).unwrap()
+            fs::remove_file(path.with_file_name("ledger.db-wal")).unwrap();
         }),
     ];
     for (suffix, fate) in fates {

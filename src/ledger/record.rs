@@ -226,14 +226,12 @@ fn again(
             ))?;
             freeze(tx, job, known.id, intent, wire)?;
         }
-        Some(wire) => {
-            if read::frozen(tx, known.id)?.as_ref() != Some(wire) {
-                return Err(Fault::Wrong(
-                    "an intent with other bytes than the frozen ones".into(),
-                ));
-            }
+        Some(wire) if read::frozen(tx, known.id)?.as_ref() != Some(wire) => {
+            return Err(Fault::Wrong(
+                "an intent with other bytes than the frozen ones".into(),
+            ));
         }
-        None => {}
+        Some(_) | None => {}
     }
     // What was in flight when a run was killed may have been sent: nothing takes that back. What was frozen anew just
     // now stays frozen.

@@ -205,6 +205,8 @@ fn gone() -> LedgerError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
     use super::super::{Access, Ledger, RunStart};
 
     fn run(n: i64) -> RunStart {
