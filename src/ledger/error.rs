@@ -151,6 +151,21 @@ pub(super) fn not_a_database(path: &Path) -> String {
     )
 }
 
+pub(super) fn missing(path: &Path, what: &'static str) -> LedgerError {
+    LedgerError::Missing {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+pub(super) fn newer(path: &Path, version: i64, latest: i64) -> LedgerError {
+    LedgerError::unusable(format!(
+        "the ledger `{}` was written by a newer cdrelay (schema {version}, this one knows {}); it was left as it is: run that version",
+        path.display(),
+        latest
+    ))
+}
+
 /// What the statements of this room fail with; [`LedgerError`] adds the path.
 #[derive(Debug)]
 pub(super) enum Fault {

@@ -1,24 +1,18 @@
-//! The ledger as a file: found, judged, created, watched.
-//!
-//! A file is judged by its first bytes, read by hand, before SQLite may touch it: whatever is refused stays untouched,
-//! its journal included. Offsets are those of the SQLite database file format, section 1.3.
+//! The ledger as a file: found, created, opened. A kill at any step leaves no ledger or a whole one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{LedgerError, damaged, not_a_database};
+use super::error::{LedgerError, missing};
+use super::header::{APPLICATION_ID, Found, judge};
 use super::lock::{LedgerLock, Witness, beside, create_directory};
-
-/// `PRAGMA application_id` of every ledger: the bytes `cdrL`.
-pub const APPLICATION_ID: i32 = 0x6364_724C;
-
-/// The migrations, in order; the schema's version is their number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ledger.sql")];
+use super::schema::{migrate, verify};
+use super::watch::Watch;
 
 /// What [`init_ledger`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,55 +136,6 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
     }
 }
 
-/// An empty ledger in memory, with the schema of today: what a reader sees where there never was one.
-pub(super) fn open_in_memory() -> rusqlite::Result<Connection> {
-    let mut db = Connection::open_in_memory()?;
-    migrate(&mut db)?;
-    Ok(db)
-}
-
-/// Notices that the ledger's file, or its log, was removed or replaced while it is open.
-#[derive(Debug)]
-pub(super) struct Watch {
-    path: PathBuf,
-    file: (u64, u64),
-    log: Option<(u64, u64)>,
-}
-
-impl Watch {
-    fn new(path: &Path) -> Result<Self, LedgerError> {
-        let file = inode(path)?.ok_or_else(|| missing(path, "is missing"))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            log: None,
-        })
-    }
-
-    /// Called before and after each commit. From the first commit on the log is watched too: SQLite keeps one and the
-    /// same as long as a connection is open, and until it is copied into the ledger it alone holds the last commits.
-    pub(super) fn check(&mut self, after_commit: bool) -> Result<(), LedgerError> {
-        let vanished = |file: &Path| {
-            LedgerError::unusable(format!(
-                "`{}` was removed or replaced while the ledger was open; find out by whom, and put it back before the next run",
-                file.display()
-            ))
-        };
-        if inode(&self.path)? != Some(self.file) {
-            return Err(vanished(&self.path));
-        }
-        let log = beside(&self.path, "-wal");
-        match (self.log, inode(&log)?) {
-            (Some(known), found) if found != Some(known) => Err(vanished(&log)),
-            (None, found) if after_commit => {
-                self.log = found;
-                Ok(())
-            }
-            (Some(_) | None, _) => Ok(()),
-        }
-    }
-}
-
 /// The path from the root, so that no name is special to SQLite.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
     std::path::absolute(path).map_err(|error| LedgerError::io("find", path, error))
@@ -203,70 +148,6 @@ pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(LedgerError::io("read", path, error)),
     }
-}
-
-/// What stands at the ledger's path, by its first bytes.
-enum Found {
-    Absent,
-    Empty(&'static str),
-    /// As far as the header tells.
-    Healthy,
-}
-
-fn judge(path: &Path) -> Result<Found, LedgerError> {
-    let failed = |error| LedgerError::io("read", path, error);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
-        Err(error) => return Err(failed(error)),
-    };
-    let data = file.metadata().map_err(failed)?;
-    if !data.is_file() {
-        return Err(LedgerError::unusable(format!(
-            "`{}` is not a file; set `ledger.path` to a file",
-            path.display()
-        )));
-    }
-    if data.len() == 0 {
-        return Ok(Found::Empty("is empty"));
-    }
-    let mut head = Vec::with_capacity(108);
-    (&mut file)
-        .take(108)
-        .read_to_end(&mut head)
-        .map_err(failed)?;
-    if !head.starts_with(b"SQLite format 3\0") {
-        return Err(LedgerError::unusable(not_a_database(path)));
-    }
-    if head.len() < 108 || data.len() < 512 {
-        return Err(LedgerError::unusable(damaged(path)));
-    }
-    let number =
-        |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    // The schema table's own page: a leaf without cells describes no table.
-    if head[100] == 0x0d && head[103] == 0 && head[104] == 0 {
-        return Ok(Found::Empty("holds no tables"));
-    }
-    if number(68) != APPLICATION_ID.cast_unsigned() {
-        return Err(LedgerError::unusable(format!(
-            "`{}` is a database of another program; it was left as it is: set `ledger.path` to a file of its own",
-            path.display()
-        )));
-    }
-    let version = number(60);
-    if version as usize > MIGRATIONS.len() {
-        return Err(newer(path, i64::from(version)));
-    }
-    let page = match u16::from_be_bytes([head[16], head[17]]) {
-        1 => 65536,
-        size => u64::from(size),
-    };
-    // With a log beside it the file may rightly be shorter: the rest was on its way when the power went.
-    let shorter = data.len() < page * u64::from(number(28));
-    if shorter && number(24) == number(92) && length(&beside(path, "-wal"))? == 0 {
-        return Err(LedgerError::unusable(damaged(path)));
-    }
-    Ok(Found::Healthy)
 }
 
 /// Creates an empty ledger under another name and renames it into place, so that a kill leaves none or a whole one.
@@ -352,87 +233,12 @@ fn readable(path: &Path, db: Connection) -> Result<Connection, LedgerError> {
     Ok(db)
 }
 
-/// Brings the schema up to date, one transaction a step.
-fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (number, sql) in (1_i64..).zip(MIGRATIONS) {
-        if number > version {
-            let step = db.transaction()?;
-            step.execute_batch(sql)?;
-            step.pragma_update(None, "user_version", number)?;
-            step.commit()?;
-        }
-    }
-    Ok(())
-}
-
-/// Ids, version and schema, as SQLite sees them with the log; gives the ledger's id.
-fn verify(path: &Path, db: &Connection) -> Result<String, LedgerError> {
-    let sql = |error| LedgerError::sql(path, error);
-    let version: i64 = db
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(sql)?;
-    let latest = MIGRATIONS.len() as i64;
-    if version > latest {
-        return Err(newer(path, version));
-    }
-    if version < latest {
-        return Err(LedgerError::unusable(format!(
-            "the ledger `{}` was written by an older cdrelay (schema {version}, this one reads {latest}); run `cdrelay sync` once to bring it up to date",
-            path.display()
-        )));
-    }
-    let expected = open_in_memory().and_then(|db| schema(&db)).map_err(sql)?;
-    if schema(db).map_err(sql)? != expected {
-        return Err(LedgerError::unusable(damaged(path)));
-    }
-    match db.query_row(
-        "SELECT value FROM meta WHERE key = 'ledger_id'",
-        [],
-        |row| row.get(0),
-    ) {
-        Ok(id) => Ok(id),
-        Err(rusqlite::Error::QueryReturnedNoRows) => Err(LedgerError::unusable(damaged(path))),
-        Err(error) => Err(sql(error)),
-    }
-}
-
-/// Every table and index with its text, but those that SQLite makes for itself.
-fn schema(db: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
-    db.prepare("SELECT name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY name")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
-fn missing(path: &Path, what: &'static str) -> LedgerError {
-    LedgerError::Missing {
-        path: path.to_owned(),
-        what,
-    }
-}
-
-fn newer(path: &Path, version: i64) -> LedgerError {
-    LedgerError::unusable(format!(
-        "the ledger `{}` was written by a newer cdrelay (schema {version}, this one knows {}); it was left as it is: run that version",
-        path.display(),
-        MIGRATIONS.len()
-    ))
-}
-
 fn foreign_id(path: &Path) -> LedgerError {
     LedgerError::unusable(format!(
         "the ledger `{}` is not the one that the lock file beside it names; it was left as it is: put the right one back, or, if this one is meant, remove `{}`",
         path.display(),
         super::lock::lock_path(path).display()
     ))
-}
-
-fn inode(path: &Path) -> Result<Option<(u64, u64)>, LedgerError> {
-    match std::fs::metadata(path) {
-        Ok(data) => Ok(Some((data.dev(), data.ino()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(LedgerError::io("read", path, error)),
-    }
 }
 
 /// A log of a ledger that is gone must not be applied to a new one; what it holds is kept under another name.

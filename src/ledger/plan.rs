@@ -92,3 +92,149 @@ pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Dec
 fn rested(entry: &Entry, ctx: &PlanContext) -> bool {
     entry.last_attempt.is_none_or(|at| at < ctx.recheck_before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{ColumnTime, Fold, Identity, RawNumber};
+    use crate::target::Receipt;
+
+    /// Content hash of the frozen form of every entry here.
+    const FROZEN: i64 = 7;
+    /// Another one.
+    const OTHER: i64 = 8;
+
+    const INCREMENTAL: PlanContext = PlanContext {
+        full: false,
+        resend: false,
+        recheck_before: 1_000,
+    };
+    const FULL: PlanContext = PlanContext {
+        full: true,
+        ..INCREMENTAL
+    };
+    const RESEND: PlanContext = PlanContext {
+        resend: true,
+        ..INCREMENTAL
+    };
+
+    fn entry(state: State, pending: Option<PendingReason>, last_attempt: Option<i64>) -> Entry {
+        Entry {
+            identity: Identity {
+                start: ColumnTime(0),
+                fold: Fold(0),
+                source: RawNumber("100".into()),
+                destination: RawNumber("95550100".into()),
+            },
+            state,
+            pending,
+            attempts: 1,
+            last_attempt,
+            content_hash: FROZEN,
+            drift: false,
+            receipt: Receipt::default(),
+            wire: None,
+        }
+    }
+
+    /// The actions in an incremental run, a full one and one with `--resend`, while today's form is the frozen one;
+    /// then whether another form, and none, is drift, in an incremental run.
+    #[track_caller]
+    fn check(entry: &Entry, actions: [Action; 3], drifts: [bool; 2]) {
+        for (ctx, action) in [INCREMENTAL, FULL, RESEND].iter().zip(actions) {
+            let expected = Decision {
+                action,
+                drift: false,
+            };
+            assert_eq!(plan(Some(entry), Some(FROZEN), ctx), expected, "{ctx:?}");
+        }
+        for (today, drift) in [Some(OTHER), None].into_iter().zip(drifts) {
+            let decision = plan(Some(entry), today, &INCREMENTAL);
+            assert_eq!(decision.drift, drift, "{today:?}");
+            if entry.pending != Some(PendingReason::Rebuild) {
+                assert_eq!(decision.action, actions[0], "today's form decides nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn known_calls_are_planned_by_their_state() {
+        use Action::{Held, Recheck, Resend, Settled, Withdrawn};
+        let at = |state| entry(state, None, Some(1_000));
+        check(
+            &at(State::Delivered),
+            [Settled, Settled, Resend],
+            [true, true],
+        );
+        check(
+            &at(State::Withdrawn),
+            [Withdrawn, Withdrawn, Resend],
+            [false, false],
+        );
+        check(
+            &at(State::Unmatched),
+            [Settled, Recheck, Recheck],
+            [true, true],
+        );
+        check(
+            &at(State::Rejected),
+            [Settled, Resend, Resend],
+            [true, true],
+        );
+        check(&at(State::InFlight), [Resend, Resend, Resend], [true, true]);
+        check(&at(State::Held), [Held, Held, Held], [true, true]);
+    }
+
+    #[test]
+    fn pending_calls_are_due_in_every_run() {
+        for reason in PendingReason::ALL {
+            if reason != PendingReason::Rebuild {
+                let pending = entry(State::Pending, Some(reason), None);
+                check(&pending, [Action::Resend; 3], [true, true]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rebuilt_call_takes_todays_form() {
+        let pending = entry(State::Pending, Some(PendingReason::Rebuild), Some(0));
+        check(&pending, [Action::Send; 3], [false, false]);
+        assert_eq!(
+            plan(Some(&pending), Some(OTHER), &FULL).action,
+            Action::Send
+        );
+        assert_eq!(plan(Some(&pending), None, &FULL).action, Action::Dropped);
+    }
+
+    #[test]
+    fn unknown_calls_are_sent_unless_the_rules_drop_them() {
+        for ctx in [INCREMENTAL, FULL, RESEND] {
+            let send = Decision {
+                action: Action::Send,
+                drift: false,
+            };
+            assert_eq!(plan(None, Some(FROZEN), &ctx), send);
+            let dropped = Decision {
+                action: Action::Dropped,
+                drift: false,
+            };
+            assert_eq!(plan(None, None, &ctx), dropped);
+        }
+    }
+
+    #[test]
+    fn an_unmatched_call_is_asked_about_again_once_it_has_rested() {
+        let action = |last| {
+            plan(
+                Some(&entry(State::Unmatched, None, last)),
+                None,
+                &INCREMENTAL,
+            )
+            .action
+        };
+        assert_eq!(action(Some(999)), Action::Recheck);
+        assert_eq!(action(Some(1_000)), Action::Settled);
+        assert_eq!(action(Some(1_001)), Action::Settled);
+        assert_eq!(action(None), Action::Recheck);
+    }
+}

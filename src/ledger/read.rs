@@ -67,8 +67,8 @@ pub(super) fn unmatched_followers(
     limit: usize,
 ) -> Result<Vec<Entry>, Fault> {
     let mut statement = store.db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM calls c JOIN wire_forms w ON w.call = c.id \
-         WHERE c.job = ?1 AND c.state > 1 AND c.state = 2 AND c.start >= ?2 AND c.start < ?3 \
+        "SELECT {COLUMNS} FROM calls c INDEXED BY calls_unsettled JOIN wire_forms w ON w.call = c.id \
+         WHERE c.job = ?1 AND c.state NOT IN (0, 1) AND c.state = 2 AND c.start >= ?2 AND c.start < ?3 \
          AND (c.start, c.fold, c.source, c.destination) > (?2, ?4, ?5, ?6) \
          ORDER BY c.start, c.fold, c.source, c.destination"
     ))?;

@@ -226,17 +226,19 @@ fn again(
             ))?;
             freeze(tx, job, known.id, intent, wire)?;
         }
-        Some(wire) => {
-            if read::frozen(tx, known.id)?.as_ref() != Some(wire) {
-                return Err(Fault::Wrong(
-                    "an intent with other bytes than the frozen ones".into(),
-                ));
-            }
+        Some(wire) if read::frozen(tx, known.id)?.as_ref() != Some(wire) => {
+            return Err(Fault::Wrong(
+                "an intent with other bytes than the frozen ones".into(),
+            ));
         }
-        None => {}
+        Some(_) | None => {}
     }
-    // What was in flight when a run was killed may have been sent: nothing takes that back.
+    // What was in flight when a run was killed may have been sent: nothing takes that back. What was frozen anew just
+    // now stays frozen.
     let (prior, prior_reason) = match known.state {
+        State::Pending if known.reason == Some(PendingReason::Rebuild) && intent.wire.is_some() => {
+            (State::Pending, Some(PendingReason::Deleted))
+        }
         State::InFlight => (State::Pending, Some(PendingReason::Retry)),
         State::Delivered
         | State::Withdrawn

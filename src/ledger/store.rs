@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::error::{Fault, LedgerError};
-use super::file::{self, Watch};
+use super::watch::Watch;
+use super::{file, schema};
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Store {
             Access::ReadOnly => {
                 let db = match file::open_readable(&path)? {
                     Some(db) => db,
-                    None => file::open_in_memory().map_err(sql)?,
+                    None => schema::open_in_memory().map_err(sql)?,
                 };
                 let id = db
                     .query_row(number, [job], |row| row.get(0))
@@ -200,4 +201,72 @@ fn serve(mut store: Store, inbox: &mpsc::Receiver<Message>) {
 
 fn gone() -> LedgerError {
     LedgerError::internal("it is closed already, or its thread ended")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+    use super::super::{Access, Ledger, RunStart};
+
+    fn run(n: i64) -> RunStart {
+        RunStart {
+            mode: "full".into(),
+            window: 0..n,
+            settings: "x".repeat(60_000) + &n.to_string(),
+            started: n,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_ends_the_run_and_loses_nothing_that_was_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
+            .await
+            .unwrap();
+        ledger.start_run(run(1)).await.unwrap();
+        // SQLite treats this limit as it treats a full disk.
+        let limit = |pages: i64| {
+            ledger.door.ask(move |store| {
+                store
+                    .db
+                    .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+                Ok(())
+            })
+        };
+        limit(1).await.unwrap();
+        let error = ledger.start_run(run(2)).await.unwrap_err();
+        assert_eq!(error.exit_code(), 12);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the disk of the ledger `{}` is full; free some space and run again: nothing that was recorded is lost",
+                path.display()
+            )
+        );
+        limit(1_000_000).await.unwrap();
+        ledger.start_run(run(3)).await.unwrap();
+        let runs = ledger.runs(9).await.unwrap();
+        let started: Vec<_> = runs.iter().map(|run| run.start.started).collect();
+        assert_eq!(started, [3, 1]);
+        ledger.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_closed_ledger_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
+            .await
+            .unwrap();
+        let other = ledger.clone();
+        ledger.close().await.unwrap();
+        let error = other.counts().await.unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(
+            error.to_string(),
+            "the ledger was used wrongly: it is closed already, or its thread ended; please report it"
+        );
+    }
 }

@@ -58,8 +58,8 @@ CREATE TABLE calls (
 ) STRICT, WITHOUT ROWID;
 
 -- Few of a million calls are not settled: this finds them without looking at the rest. Statements that are to use it
--- repeat `state > 1`, because SQLite takes a partial index only where it can prove its condition.
-CREATE INDEX calls_unsettled ON calls (job, state, start) WHERE state > 1;
+-- name it and repeat `state NOT IN (0, 1)`, because SQLite takes a partial index only where it can prove its condition.
+CREATE INDEX calls_unsettled ON calls (job, state, start) WHERE state NOT IN (0, 1);
 CREATE INDEX calls_drifting ON calls (job, start) WHERE drift = 1;
 
 -- What the CRM gets, byte for byte. Written with a call's first intent, before anything is sent, and replaced only by
