@@ -626,6 +626,17 @@ fn rotated_files_are_read_and_other_files_are_not() {
             .any(|note| note.contains("Master.csv.2.gz"))
     );
 
+    // gzip keeps the original until it is done.
+    log.beside("Master.csv.1.gz", b"\x1f", 0);
+    let reading = log.read();
+    assert_eq!(reading.destinations().len(), 4);
+    assert!(
+        !reading
+            .notes
+            .iter()
+            .any(|note| note.contains("Master.csv.1.gz"))
+    );
+
     fs::remove_file(log.path()).unwrap();
     assert_eq!(log.read().destinations(), ["freeswitch", "dated", "one"]);
     fs::write(log.path(), "").unwrap();
