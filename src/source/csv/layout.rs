@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
+use super::names::{CUSTOM, STOCK, STOCK_TAILS, find, is_known, same};
 use crate::call::Disposition;
 use crate::source::columns::{TimeText, decode, parse_duration_text, parse_time_text};
 use crate::source::{DurationCell, SourceError};
@@ -43,91 +44,6 @@ pub(super) struct Wishes<'a> {
     /// Roles that templates use.
     pub(super) extra: &'a [String],
 }
-
-/// The first 16 fields of Asterisk's `Master.csv`, always there (`cdr/cdr_csv.c`).
-const STOCK: [&str; 16] = [
-    "accountcode",
-    "src",
-    "dst",
-    "dcontext",
-    "clid",
-    "channel",
-    "dstchannel",
-    "lastapp",
-    "lastdata",
-    "start",
-    "answer",
-    "end",
-    "duration",
-    "billsec",
-    "disposition",
-    "amaflags",
-];
-
-/// What may follow them: `loguniqueid`, `loguserfield` and `newcdrcolumns` of `cdr.conf`, each or not. Where two forms
-/// have as many fields, the one with `uniqueid` stands first.
-const STOCK_TAILS: [&[&str]; 8] = [
-    &[],
-    &["uniqueid"],
-    &["userfield"],
-    &["uniqueid", "userfield"],
-    &["peeraccount", "linkedid", "sequence"],
-    &["uniqueid", "peeraccount", "linkedid", "sequence"],
-    &["userfield", "peeraccount", "linkedid", "sequence"],
-    &[
-        "uniqueid",
-        "userfield",
-        "peeraccount",
-        "linkedid",
-        "sequence",
-    ],
-];
-
-/// What Asterisk's sample `cdr_custom.conf` writes into `cdr-custom/Master.csv`: 18 fields, or 19 with `sequence`.
-const CUSTOM: [&str; 19] = [
-    "clid",
-    "src",
-    "dst",
-    "dcontext",
-    "channel",
-    "dstchannel",
-    "lastapp",
-    "lastdata",
-    "start",
-    "answer",
-    "end",
-    "duration",
-    "billsec",
-    "disposition",
-    "amaflags",
-    "accountcode",
-    "uniqueid",
-    "userfield",
-    "sequence",
-];
-
-/// Other names of the same thing: roles of `[source.columns]`, FreePBX, FreeSWITCH's variables. The first is Asterisk's.
-const ALIASES: [&[&str]; 12] = [
-    &[
-        "start",
-        "calldate",
-        "initiated",
-        "start_stamp",
-        "start_epoch",
-        "start_timestamp",
-    ],
-    &["answer", "answer_stamp", "answer_epoch", "answer_timestamp"],
-    &["end", "end_stamp", "end_epoch", "end_timestamp"],
-    &["src", "source", "caller_id_number"],
-    &["dst", "destination", "destination_number"],
-    &["dcontext", "context"],
-    &["clid", "caller_id"],
-    &["channel", "channel_name"],
-    &["dstchannel", "bridge_channel"],
-    &["lastapp", "last_app"],
-    &["lastdata", "last_arg"],
-    &["uniqueid", "uuid"],
-];
 
 impl Layout {
     /// The layout of a file whose columns have these names, in order; `None` for a stock `Master.csv`, whose records say
@@ -307,47 +223,6 @@ fn looks_like_uniqueid(text: &[u8]) -> bool {
     number.split_once('.').is_some_and(|(epoch, counter)| {
         (9..=11).contains(&epoch.len()) && digits(epoch) && digits(counter)
     })
-}
-
-/// The column of that name, or else one that means the same.
-fn find(columns: &[String], name: &str) -> Option<usize> {
-    let exact = columns
-        .iter()
-        .position(|column| column.eq_ignore_ascii_case(name));
-    exact.or_else(|| columns.iter().position(|column| same(column, name)))
-}
-
-fn same(one: &str, other: &str) -> bool {
-    plain_name(one).eq_ignore_ascii_case(plain_name(other))
-}
-
-fn plain_name(name: &str) -> &str {
-    let name = name.trim();
-    let is = |alias: &&str| alias.eq_ignore_ascii_case(name);
-    ALIASES
-        .iter()
-        .find(|names| names.iter().any(|alias| is(alias)))
-        .map_or(name, |names| names[0])
-}
-
-fn is_known(name: &str) -> bool {
-    let others = [
-        "did",
-        "cnum",
-        "cnam",
-        "outbound_cnum",
-        "outbound_cnam",
-        "dst_cnam",
-        "recordingfile",
-        "userfield",
-        "peeraccount",
-        "linkedid",
-    ];
-    STOCK
-        .iter()
-        .chain(&CUSTOM)
-        .chain(&others)
-        .any(|known| same(known, name))
 }
 
 fn no_column(role: &str, column: &str, file: &str) -> SourceError {

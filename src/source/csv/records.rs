@@ -208,7 +208,19 @@ impl<R: BufRead> Records<R> {
 fn broken(line: u64, bytes: &[u8]) -> Entry {
     Entry::Broken {
         line,
-        excerpt: decode(&bytes[..bytes.len().min(60)]),
+        excerpt: excerpt(bytes),
+        fields: Shape::of(bytes).fields(),
+    }
+}
+
+/// The first 60 bytes, less a character that they cut in two.
+fn excerpt(bytes: &[u8]) -> String {
+    let first = &bytes[..bytes.len().min(60)];
+    match str::from_utf8(first) {
+        Err(error) if error.error_len().is_none() && first.len() < bytes.len() => {
+            decode(&first[..error.valid_up_to()])
+        }
+        Ok(_) | Err(_) => decode(first),
     }
 }
 
@@ -302,6 +314,17 @@ mod tests {
         check("1,2,3\n4,\"5\n6", &["R:1,2,3", "L2"]);
         assert_eq!(read(b"1,2,3\n4,5,6", true), ["R:1,2,3", "R:4,5,6"]);
         assert_eq!(read(b"1,2,3\n4,\"5\n6", true), ["R:1,2,3", "B2"]);
+    }
+
+    #[test]
+    fn an_excerpt_cuts_no_character_in_two() {
+        let text = "é".repeat(40);
+        assert_eq!(excerpt(&text.as_bytes()[1..]).chars().count(), 60);
+        assert_eq!(
+            excerpt(format!("x{text}").as_bytes()),
+            format!("x{}", "é".repeat(29))
+        );
+        assert_eq!(excerpt(b"short \xe9"), "short é");
     }
 
     #[test]
