@@ -85,6 +85,11 @@ fn digits(bytes: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that panics has said what is wrong"
+    )]
+
     use super::*;
 
     #[track_caller]

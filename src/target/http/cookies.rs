@@ -52,6 +52,11 @@ fn key(header: &HeaderValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that panics has said what is wrong"
+    )]
+
     use super::*;
 
     #[test]

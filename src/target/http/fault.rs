@@ -159,6 +159,11 @@ fn certificate_mend(why: &CertificateError) -> String {
             "the CRM's certificate is out of date ({why}); compare this machine's clock, and have the certificate \
              renewed"
         ),
+        CertificateError::BadSignature => {
+            "the CRM's certificate, or the proof that the server holds its key, has a wrong signature: another server may \
+             be answering in its place; find out which before anything is sent"
+                .to_owned()
+        }
         // rustls adds kinds now and then.
         _ => format!(
             "the CRM's certificate is not accepted ({why}); have it mended, or pin it by `target.certificate_sha256`"

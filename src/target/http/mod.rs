@@ -22,6 +22,7 @@ use crate::config::TargetConfig;
 
 pub(crate) mod challenge;
 mod cookies;
+mod digest;
 mod fault;
 pub(crate) mod login;
 mod tls;

@@ -81,3 +81,87 @@ fn undecided(outcome: Outcome) -> Deletion {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that panics has said what is wrong"
+    )]
+
+    use super::super::request::Requests;
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_deletion_is_bounded_by_the_days_outside() {
+        let sent = bounds(day("2024-02-29"), day("2024-12-31")).unwrap();
+        assert_eq!(
+            sent,
+            DeleteBounds {
+                from: day("2024-02-28"),
+                to: day("2025-01-01")
+            }
+        );
+        let base = "http://127.0.0.1/p/".parse().unwrap();
+        let requests = Requests::new(&base, "t").unwrap();
+        assert_eq!(
+            requests.delete(sent).as_str(),
+            "http://127.0.0.1/p/direct/items/phonecalls/delete?token=t&from=2024-02-28&to=2025-01-01"
+        );
+        assert_eq!(bounds(day("2024-01-02"), day("2024-01-01")), None);
+        assert_eq!(bounds(NaiveDate::MIN, day("2024-01-01")), None);
+        assert_eq!(bounds(day("2024-01-01"), NaiveDate::MAX), None);
+    }
+
+    #[test]
+    fn only_a_count_is_a_deletion() {
+        #[track_caller]
+        fn check(status: u16, body: &str, expected: fn(&Deletion) -> bool) {
+            let answer = Answer {
+                status,
+                body: body.as_bytes(),
+                ..Answer::default()
+            };
+            let found = classify(
+                &answer,
+                &Reading {
+                    already_exists: &["ya existe".to_owned()],
+                    hidden: &[],
+                    now: chrono::DateTime::UNIX_EPOCH,
+                },
+            );
+            assert!(expected(&found), "{status} {body}: {found:?}");
+        }
+        let unknown = |d: &Deletion| matches!(d, Deletion::Unknown { .. });
+        let refused = |d: &Deletion| matches!(d, Deletion::Refused { .. });
+        let broken = |d: &Deletion| matches!(d, Deletion::Broken { .. });
+        check(200, r#"{ "count": 702, "error": false }"#, |d| {
+            *d == Deletion::Deleted { count: 702 }
+        });
+        check(200, r#"{"count":"702","error":false}"#, unknown);
+        check(200, r#"{"count":-1,"error":false}"#, unknown);
+        check(200, r#"{"count":1.5,"error":false}"#, unknown);
+        check(200, r#"{"error":false}"#, unknown);
+        check(200, r#"{"count":1,"count":1,"error":false}"#, unknown);
+        check(200, "", unknown);
+        check(200, "<html>", unknown);
+        check(202, r#"{"count":1,"error":false}"#, unknown);
+        check(400, r#"{"count":1,"error":false}"#, unknown);
+        check(500, r#"{"error":true,"errors":{}}"#, unknown);
+        check(503, "", unknown);
+        check(200, r#"{ "error": true, "errors": { } }"#, refused);
+        check(
+            422,
+            r#"{"error":true,"errors":{"from":"ya existe"}}"#,
+            refused,
+        );
+        check(200, r#"{"error":true,"errors":{"token":"x"}}"#, broken);
+        check(404, "", broken);
+        check(401, "", broken);
+        check(302, "", broken);
+    }
+}

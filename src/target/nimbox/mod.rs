@@ -22,9 +22,6 @@ mod request;
 pub mod strict;
 pub mod verdict;
 
-#[cfg(test)]
-mod tests;
-
 /// A NiMbox-style CRM.
 pub struct Nimbox {
     http: HttpClient,

@@ -97,3 +97,69 @@ fn with_query(address: &Url, query: &str) -> Url {
     address.set_query(Some(query));
     address
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that panics has said what is wrong"
+    )]
+
+    use super::*;
+    use crate::call::PhoneNumber;
+
+    fn call() -> WireForm {
+        WireForm {
+            initiated: "2012-08-23T12:20:33-04:30".to_owned(),
+            source: PhoneNumber("+58 212&x".to_owned()),
+            destination: PhoneNumber("*72#é~-._".to_owned()),
+            duration: 0,
+            url: Some("https://pbx.example/rec/a b?c=d#e".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_create_is_these_bytes_whatever_slash_the_base_ends_with() {
+        for (base, prefix) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("http://[::1]/crm", "http://[::1]/crm"),
+            ("http://[::1]/crm/x//", "http://[::1]/crm/x"),
+            ("http://127.0.0.1/?old=1#f", "http://127.0.0.1"),
+        ] {
+            let requests = Requests::new(&Url::parse(base).unwrap(), "t&k+n=%").unwrap();
+            assert_eq!(
+                requests.create(&call()).as_str(),
+                format!(
+                    "{prefix}/direct/items/phonecalls/create?token=t%26k%2Bn%3D%25&initiated=2012-08-23T12%3A20%3A33-04%3A30\
+                     &source=%2B58%20212%26x&destination=%2A72%23%C3%A9~-._&duration=0\
+                     &url=https%3A%2F%2Fpbx.example%2Frec%2Fa%20b%3Fc%3Dd%23e"
+                )
+            );
+            assert_eq!(
+                requests.probe().as_str(),
+                format!("{prefix}/direct/items/phonecalls/create?token=t%26k%2Bn%3D%25")
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_link_sends_no_url() {
+        let requests = Requests::new(&Url::parse("http://127.0.0.1").unwrap(), "t").unwrap();
+        let address = requests.create(&WireForm {
+            url: None,
+            ..call()
+        });
+        assert!(address.as_str().ends_with("&duration=0"), "{address}");
+    }
+
+    #[test]
+    fn a_base_with_a_user_name_is_refused() {
+        let base = Url::parse("http://me:pw@127.0.0.1/").unwrap();
+        let error = Requests::new(&base, "t").err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "target.url holds a user name; set `target.username` and `target.password_file`"
+        );
+    }
+}

@@ -273,3 +273,6 @@ fn cut(text: String) -> String {
     short.push('…');
     short
 }
+
+#[cfg(test)]
+mod tests;
