@@ -215,6 +215,18 @@ impl<'a> Intake<'a> {
         &self.profile
     }
 
+    /// What a person should know about the source.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = self.profile.notes.clone();
+        for note in self.source.notes() {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+
     /// How the time column is read.
     #[must_use]
     pub fn clock(&self) -> &Clock {

@@ -66,13 +66,6 @@ impl CsvSource {
         }
     }
 
-    /// What the last pass over the window left out, one sentence each: a record that is still being written, a compressed
-    /// file that may hold calls of the window. Empty before [`CallSource::open`].
-    #[must_use]
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
     fn wishes(&self) -> Wishes<'_> {
         Wishes {
             columns: &self.columns,
@@ -82,6 +75,12 @@ impl CsvSource {
 }
 
 impl CallSource for CsvSource {
+    /// A record that is still being written, a compressed file that may hold calls of the window. Empty before
+    /// [`CallSource::open`].
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
     fn probe(&mut self) -> BoxFuture<'_, Result<SourceProfile, SourceError>> {
         Box::pin(async move { self.look() })
     }

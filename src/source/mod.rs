@@ -41,7 +41,7 @@ pub fn connect(
             config.csv_columns.clone(),
             &config.columns,
             extra_roles,
-        )?)),
+        ))),
     }
 }
 
@@ -200,6 +200,11 @@ pub trait CallSource: Send {
     /// # Errors
     /// [`SourceError`]
     fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>>;
+
+    /// What the last pass found that a person should know, beside the profile's notes: one sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Rows that belong to no window.

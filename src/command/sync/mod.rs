@@ -298,7 +298,7 @@ async fn needs_a_person(config: &Config, report: &RunReport) -> bool {
 }
 
 fn remember(intake: &Intake<'_>) -> Remarks {
-    let mut notes = intake.profile().notes.clone();
+    let mut notes = intake.notes();
     if let TimeIndex::Missing(statement) = &intake.profile().index {
         notes.insert(
             0,
