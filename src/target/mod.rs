@@ -138,7 +138,8 @@ pub enum Probe {
 /// # Contract
 ///
 /// - [`CrmTarget::deliver`] may be called again with the same call, and concurrently.
-/// - It does not retry by itself (one repetition with credentials after a 401 excepted) and ends within its deadline.
+/// - It does not retry by itself and ends within its deadline. Two repetitions are none of the engine's business: one with
+///   credentials after a 401, and one where a kept connection turned out to be closed.
 /// - It reports; it does not judge the run. An `Outcome` carries no secret.
 pub trait CrmTarget: Send + Sync {
     /// Delivers one call: one attempt.

@@ -231,7 +231,8 @@ async fn no_log_line_of_any_level_shows_a_secret() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: what the other tests log meanwhile is looked at too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let crm = Scripted::start(|n, _| match n {
         0 => Step::Send(reply(
             401,

@@ -82,6 +82,35 @@ async fn cookies_are_kept() {
     assert!(heads[1].contains("cookie: session=abc\r\n"), "{}", heads[1]);
 }
 
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    // The test above once more, in a process whose environment names a proxy that takes no connections.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "http::cookies_are_kept"]);
+    for name in [
+        "http_proxy",
+        "HTTP_PROXY",
+        "https_proxy",
+        "all_proxy",
+        "ALL_PROXY",
+    ] {
+        again.env(name, &proxy);
+    }
+    let output = again
+        .env("no_proxy", "")
+        .env("NO_PROXY", "")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn redirects_are_not_followed_and_name_the_host() {
     let elsewhere = Scripted::always(reply(200, &[], GOOD));
