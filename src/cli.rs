@@ -44,10 +44,14 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Copy the calls of a window into the CRM
-    #[command(after_help = "Examples:\n  cdrelay sync                          hourly, from cron\n  cdrelay sync --full                   nightly\n  cdrelay sync --since 2026-11-01 --until 2026-11-08\n  cdrelay sync --dry-run                what would be sent")]
+    #[command(
+        after_help = "Examples:\n  cdrelay sync                          hourly, from cron\n  cdrelay sync --full                   nightly\n  cdrelay sync --since 2026-11-01 --until 2026-11-08\n  cdrelay sync --dry-run                what would be sent"
+    )]
     Sync(SyncArgs),
     /// Delete the calls of a range of days from the CRM
-    #[command(after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes")]
+    #[command(
+        after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes"
+    )]
     Delete(DeleteArgs),
     /// Is everything ready? One line each, with the mend
     Check,
@@ -55,7 +59,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  cdrelay explain 902122853348 92853348")]
     Explain(ExplainArgs),
     /// List what the ledger holds
-    #[command(after_help = "Examples:\n  cdrelay calls --state unmatched\n  cdrelay calls --since 2026-11-19 --output json")]
+    #[command(
+        after_help = "Examples:\n  cdrelay calls --state unmatched\n  cdrelay calls --since 2026-11-19 --output json"
+    )]
     Calls(CallsArgs),
     /// Last runs, age of the last success, counts by state
     Status,
@@ -174,7 +180,7 @@ pub struct SandboxArgs {
     /// Take this long for every answer
     #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
     pub latency: Option<Duration>,
-    /// File with the token to ask for [default: the token is `practice`]
+    /// File with the token to ask for [default: the token is `sandbox`]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
@@ -191,6 +197,9 @@ fn parse_state(word: &str) -> Result<crate::ledger::State, String> {
     use crate::ledger::State;
     State::parse(word).ok_or_else(|| {
         let known: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-        format!("there is no such state; the states are {}", known.join(", "))
+        format!(
+            "there is no such state; the states are {}",
+            known.join(", ")
+        )
     })
 }

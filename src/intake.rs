@@ -11,8 +11,8 @@ use crate::cdr::window::Window;
 use crate::cdr::{Assembled, Assembly, merge, select, wire};
 use crate::config::{Config, Side};
 use crate::number::chain::{Chain, Verdict};
-use crate::report::text::ClockTally;
 use crate::report::Rows;
+use crate::report::text::ClockTally;
 use crate::source::{CallSource, Slice, SourceError, SourceProfile};
 
 /// How often a slice is read again after an I/O error before the source counts as lost.
@@ -271,9 +271,7 @@ impl<'a> Intake<'a> {
             .calls
             .into_iter()
             .map(|call| {
-                let today = self
-                    .settings
-                    .today(&call, &self.clock, &self.profile.extra);
+                let today = self.settings.today(&call, &self.clock, &self.profile.extra);
                 Candidate { call, today }
             })
             .collect();
@@ -314,14 +312,18 @@ impl Tally {
 /// between the legs of one call, then the lower identity.
 #[must_use]
 pub fn preferred(a: &Call, b: &Call) -> bool {
-    merge::preference(a, b).then_with(|| a.identity.cmp(&b.identity)).is_lt()
+    merge::preference(a, b)
+        .then_with(|| a.identity.cmp(&b.identity))
+        .is_lt()
 }
 
 /// For messages: a call as a person would point at it.
 #[must_use]
 pub fn describe(identity: &Identity, kind: TimeKind) -> String {
-    let at = chrono::DateTime::from_timestamp(identity.start.0, 0)
-        .map_or_else(|| identity.start.0.to_string(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string());
+    let at = chrono::DateTime::from_timestamp(identity.start.0, 0).map_or_else(
+        || identity.start.0.to_string(),
+        |at| at.format("%Y-%m-%d %H:%M:%S").to_string(),
+    );
     let zone = match kind {
         TimeKind::Wall => "",
         TimeKind::Instant => " UTC",

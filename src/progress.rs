@@ -50,7 +50,8 @@ impl Progress {
     /// So many more calls were answered.
     pub fn calls(&mut self, more: u64) {
         self.calls += more;
-        self.bar.set_message(format!("· {} calls answered", self.calls));
+        self.bar
+            .set_message(format!("· {} calls answered", self.calls));
     }
 
     /// Takes the bar off the screen.

@@ -39,5 +39,9 @@ fn is_invisible(c: char) -> bool {
 /// `1 call`, `2 calls`.
 #[must_use]
 pub fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
+    if n == 1 {
+        format!("{n} {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
 }

@@ -34,8 +34,14 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
     let wall = window.column_window(&clock);
     let filter = Filter {
         state: args.state,
-        since: args.since.is_some().then(|| ColumnTime(wall.start.0.min(window.since))),
-        until: args.until.is_some().then(|| ColumnTime(wall.end.0.max(window.until))),
+        since: args
+            .since
+            .is_some()
+            .then(|| ColumnTime(wall.start.0.min(window.since))),
+        until: args
+            .until
+            .is_some()
+            .then(|| ColumnTime(wall.end.0.max(window.until))),
         ..Filter::default()
     };
     let mut listed: u64 = 0;
@@ -129,7 +135,10 @@ fn line(text: &mut String, call: &Listed, config: &Config) {
                 .to_string()
         },
     );
-    let sent = call.wire.as_ref().map_or("", |wire| wire.destination.as_str());
+    let sent = call
+        .wire
+        .as_ref()
+        .map_or("", |wire| wire.destination.as_str());
     let _ = write!(
         text,
         "{:<11} {at}  {} -> {}",

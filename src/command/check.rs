@@ -90,8 +90,16 @@ pub async fn run(context: &Context) -> Ended {
         lock(config, &mut findings).await;
         ledger(config, &mut findings).await;
     }
-    let failed = findings.lines.iter().filter(|line| line.mark == Mark::Failed).count();
-    let warnings = findings.lines.iter().filter(|line| line.mark == Mark::Warning).count();
+    let failed = findings
+        .lines
+        .iter()
+        .filter(|line| line.mark == Mark::Failed)
+        .count();
+    let warnings = findings
+        .lines
+        .iter()
+        .filter(|line| line.mark == Mark::Warning)
+        .count();
     let headline = match (failed, warnings) {
         (0, 0) => "Everything is ready.".to_owned(),
         (0, n) => format!("Ready, with {}.", count(n as u64, "warning")),
@@ -146,7 +154,12 @@ fn rules(config: &Config, findings: &mut Findings) {
                 "rules",
                 format!("{}; {examples}", count(config.rules.len() as u64, "rule")),
             );
-            for hint in settings.destination.hints().iter().chain(settings.source.hints()) {
+            for hint in settings
+                .destination
+                .hints()
+                .iter()
+                .chain(settings.source.hints())
+            {
                 findings.warn("rules", hint);
             }
         }
@@ -176,18 +189,26 @@ async fn source(config: &Config, findings: &mut Findings) {
         .collect();
     findings.ok("columns", columns.join(", "));
     let zone = match profile.time {
-        crate::call::TimeKind::Wall => format!("the time column holds local time of {}", config.source.timezone),
+        crate::call::TimeKind::Wall => format!(
+            "the time column holds local time of {}",
+            config.source.timezone
+        ),
         crate::call::TimeKind::Instant => {
-            "the time column holds instants; source.timezone serves windows and dates only".to_owned()
+            "the time column holds instants; source.timezone serves windows and dates only"
+                .to_owned()
         }
     };
     findings.ok("time zone", zone);
     match &profile.index {
-        TimeIndex::Usable(name) => findings.ok("index", format!("the time column is led by {name}")),
+        TimeIndex::Usable(name) => {
+            findings.ok("index", format!("the time column is led by {name}"))
+        }
         TimeIndex::File => findings.ok("index", "a file is read in one pass"),
         TimeIndex::Missing(statement) => findings.warn(
             "index",
-            format!("the time column has none, so every run reads the whole table; add one: {statement}"),
+            format!(
+                "the time column has none, so every run reads the whole table; add one: {statement}"
+            ),
         ),
     }
     if profile.index != TimeIndex::File && !matches!(profile.index, TimeIndex::Missing(_)) {
@@ -247,7 +268,10 @@ async fn ledger(config: &Config, findings: &mut Findings) {
         Ok(text) => findings.ok("ledger", text),
         Err(error) => {
             let exit = Exit::from(error);
-            findings.fail("ledger", Exit::new(exit.code, format!("{}: {}", path.display(), exit.reason)));
+            findings.fail(
+                "ledger",
+                Exit::new(exit.code, format!("{}: {}", path.display(), exit.reason)),
+            );
         }
     }
 }
@@ -256,10 +280,17 @@ async fn look_at_ledger(config: &Config) -> Result<String, LedgerError> {
     let path = &config.ledger.path;
     let (ledger, _) = Ledger::open(path, &config.job, Access::ReadOnly, now().timestamp()).await?;
     if !path.exists() {
-        return Ok(format!("{}: none yet; the first run makes it", path.display()));
+        return Ok(format!(
+            "{}: none yet; the first run makes it",
+            path.display()
+        ));
     }
     ledger.integrity().await?;
     let counts = ledger.counts().await?;
     let calls: u64 = counts.by_state.values().sum();
-    Ok(format!("{}: sound, {}", path.display(), count(calls, "call")))
+    Ok(format!(
+        "{}: sound, {}",
+        path.display(),
+        count(calls, "call")
+    ))
 }

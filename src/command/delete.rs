@@ -34,7 +34,9 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     if to < from {
         return Err(Exit::new(
             Code::Usage,
-            format!("--from {from} is after --to {to}; give the earlier day first, nothing was deleted"),
+            format!(
+                "--from {from} is after --to {to}; give the earlier day first, nothing was deleted"
+            ),
         ));
     }
     let config = context.load()?;
@@ -52,7 +54,11 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     } else {
         Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?)
     };
-    let access = if args.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+    let access = if args.dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
     let at = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     let days = Affected::new(from, to, &config);
@@ -91,7 +97,11 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     let begun = ledger
         .begin_deletion(DeletionPlan {
             days: from..=to,
-            purpose: if args.for_good { Purpose::Withdraw } else { Purpose::SendAgain },
+            purpose: if args.for_good {
+                Purpose::Withdraw
+            } else {
+                Purpose::SendAgain
+            },
             main: days.main.clone(),
             around: days.around.clone(),
             started: at,
@@ -103,7 +113,14 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         .await?;
     ledger.close().await?;
     let exit = exit(&deletion);
-    conclude(context, &config, &plan, Some((&deletion, &counts)), false, &exit);
+    conclude(
+        context,
+        &config,
+        &plan,
+        Some((&deletion, &counts)),
+        false,
+        &exit,
+    );
     Ok(exit)
 }
 
@@ -187,7 +204,12 @@ async fn lost(
         let batch = intake.next().await?;
         let until = batch.as_ref().map(|batch| batch.until);
         if let Some(batch) = batch {
-            held.extend(batch.calls.into_iter().map(|candidate| candidate.call.identity));
+            held.extend(
+                batch
+                    .calls
+                    .into_iter()
+                    .map(|candidate| candidate.call.identity),
+            );
         }
         loop {
             while more && delivered.len() < PAGE {
@@ -222,7 +244,10 @@ async fn lost(
 
 /// Whether any reading by instants takes the call along.
 fn affected(days: &Affected, instant: i64) -> bool {
-    days.around.instants.iter().any(|range| range.contains(&instant))
+    days.around
+        .instants
+        .iter()
+        .any(|range| range.contains(&instant))
 }
 
 /// What is about to happen.
@@ -252,7 +277,11 @@ impl Plan {
         } else {
             "the next run that covers them sends them again"
         };
-        let _ = writeln!(text, "  ledger    {} of these days delivered; {fate}", count(self.main, "call"));
+        let _ = writeln!(
+            text,
+            "  ledger    {} of these days delivered; {fate}",
+            count(self.main, "call")
+        );
         let _ = writeln!(
             text,
             "            {} on either side will be verified: sent again, harmless where they still exist",
@@ -261,7 +290,10 @@ impl Plan {
         let source = if self.lost == 0 {
             "holds all of them still".to_owned()
         } else {
-            format!("{} are gone from it and could never be sent again", count(self.lost, "call"))
+            format!(
+                "{} are gone from it and could never be sent again",
+                count(self.lost, "call")
+            )
         };
         let _ = writeln!(text, "  source    {source}");
         let _ = writeln!(
@@ -270,7 +302,10 @@ impl Plan {
              Every other configuration for this CRM has to run afterwards:\n            \
              cdrelay --config OTHER sync --resend --since {} --until {}\n",
             self.bounds.from,
-            self.bounds.to.checked_add_days(Days::new(1)).unwrap_or(self.bounds.to)
+            self.bounds
+                .to
+                .checked_add_days(Days::new(1))
+                .unwrap_or(self.bounds.to)
         );
         text
     }
@@ -299,9 +334,10 @@ fn confirmed(context: &Context) -> Result<bool, Exit> {
 
 fn exit(deletion: &Deletion) -> Exit {
     match deletion {
-        Deletion::Deleted { count: n } => {
-            Exit::new(Code::Settled, format!("the CRM deleted {}", count(*n, "call")))
-        }
+        Deletion::Deleted { count: n } => Exit::new(
+            Code::Settled,
+            format!("the CRM deleted {}", count(*n, "call")),
+        ),
         Deletion::Refused { reason } => Exit::new(
             Code::Look,
             format!("the CRM refused the deletion, and nothing was deleted: {reason}"),
@@ -327,10 +363,22 @@ fn reading(deleted: u64, counts: &[u64]) -> Option<&'static str> {
         return None;
     };
     let names = [
-        (*local, "the two dates on the wire are left alone, and days are local"),
-        (*utc, "the two dates on the wire are left alone, and days are UTC"),
-        (*local_wide, "the two dates on the wire go as well, and days are local"),
-        (*utc_wide, "the two dates on the wire go as well, and days are UTC"),
+        (
+            *local,
+            "the two dates on the wire are left alone, and days are local",
+        ),
+        (
+            *utc,
+            "the two dates on the wire are left alone, and days are UTC",
+        ),
+        (
+            *local_wide,
+            "the two dates on the wire go as well, and days are local",
+        ),
+        (
+            *utc_wide,
+            "the two dates on the wire go as well, and days are UTC",
+        ),
     ];
     let mut fitting = names.iter().filter(|(n, _)| *n == deleted);
     let first = fitting.next()?;
@@ -349,7 +397,9 @@ fn conclude(
         Some((Deletion::Deleted { count }, _)) => Some(*count),
         _ => None,
     };
-    let reading = deleted.zip(done).and_then(|(n, (_, counts))| reading(n, counts));
+    let reading = deleted
+        .zip(done)
+        .and_then(|(n, (_, counts))| reading(n, counts));
     match context.output {
         Output::Json => context.print_json(&json!({
             "job": config.job,
@@ -384,7 +434,10 @@ fn conclude(
                         text,
                         "To send them again now: cdrelay sync --since {} --until {}",
                         plan.bounds.from,
-                        plan.bounds.to.checked_add_days(Days::new(1)).unwrap_or(plan.bounds.to)
+                        plan.bounds
+                            .to
+                            .checked_add_days(Days::new(1))
+                            .unwrap_or(plan.bounds.to)
                     );
                 }
                 context.print(&text);

@@ -162,9 +162,10 @@ impl From<LedgerError> for Exit {
 /// Tells the verb about the first signal; ends with the second.
 async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         tracing::warn!("cannot listen for signals; a signal will end the program at once");
         return std::future::pending().await;
     };

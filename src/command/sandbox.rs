@@ -17,7 +17,8 @@ pub async fn run(context: &Context, args: &SandboxArgs) -> Ended {
              {url}/stats counts what it sees, {url}/calls lists what it holds; Ctrl-C ends it\n",
             url = sandbox.url.as_str().trim_end_matches('/')
         )),
-        Output::Json => context.print_json(&serde_json::json!({"url": sandbox.url.as_str().trim_end_matches('/')})),
+        Output::Json => context
+            .print_json(&serde_json::json!({"url": sandbox.url.as_str().trim_end_matches('/')})),
     }
     let mut stop = context.stop.clone();
     let _ = stop

@@ -63,9 +63,15 @@ impl Standing {
         let open = self.counts.of(State::Pending) + self.counts.of(State::InFlight);
         match self.age(self.success.as_ref()) {
             None if self.runs.is_empty() => {
-                format!("{}: no run yet; begin with `cdrelay check`, then `cdrelay sync`.", config.job)
+                format!(
+                    "{}: no run yet; begin with `cdrelay check`, then `cdrelay sync`.",
+                    config.job
+                )
             }
-            None => format!("{}: no run has succeeded yet; the last one says why, below.", config.job),
+            None => format!(
+                "{}: no run has succeeded yet; the last one says why, below.",
+                config.job
+            ),
             Some(age) if age > config.monitor.alert_after => format!(
                 "{}: the last success was {} ago; look at the last run, below.",
                 config.job,
@@ -87,7 +93,11 @@ impl Standing {
         let when = |at: i64| {
             DateTime::from_timestamp(at, 0).map_or_else(
                 || at.to_string(),
-                |at| at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string(),
+                |at| {
+                    at.with_timezone(&zone)
+                        .format("%Y-%m-%d %H:%M:%S")
+                        .to_string()
+                },
             )
         };
         text.push_str("  calls\n");
@@ -119,8 +129,10 @@ impl Standing {
         let _ = writeln!(
             text,
             "  last full run  {}",
-            self.age(self.full.as_ref())
-                .map_or_else(|| "never succeeded".to_owned(), |age| format!("{} ago", span(age)))
+            self.age(self.full.as_ref()).map_or_else(
+                || "never succeeded".to_owned(),
+                |age| format!("{} ago", span(age))
+            )
         );
         for days in &self.unfinished {
             let _ = writeln!(
@@ -151,7 +163,9 @@ impl Standing {
     }
 
     fn object(&self, config: &Config) -> Value {
-        let stamp = |at: i64| DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let stamp = |at: i64| {
+            DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+        };
         let calls: serde_json::Map<String, Value> = self
             .counts
             .by_state

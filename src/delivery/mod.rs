@@ -141,7 +141,11 @@ impl Latency {
     fn add(&mut self, took: Duration) {
         let ms = (took.as_secs_f64() * 1000.0).max(Self::SMALLEST_MS);
         let bucket = (ms / Self::SMALLEST_MS).ln() / Self::GROWTH.ln();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the table")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to the table"
+        )]
         let bucket = (bucket.round() as usize).min(self.buckets.len() - 1);
         self.buckets[bucket] += 1;
         self.count += 1;
@@ -150,7 +154,12 @@ impl Latency {
     /// The given percentile (0..1) in milliseconds; 0 without any answer.
     #[must_use]
     pub fn percentile(&self, share: f64) -> f64 {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank"
+        )]
         let rank = ((self.count as f64) * share).ceil() as u64;
         let mut seen = 0;
         for (i, n) in self.buckets.iter().enumerate() {
@@ -277,11 +286,7 @@ struct Engine<'a, T> {
 }
 
 impl<'a, T: Send + 'static> Engine<'a, T> {
-    fn new(
-        target: &'a dyn CrmTarget,
-        limits: Limits,
-        settled: mpsc::Sender<Settled<T>>,
-    ) -> Self {
+    fn new(target: &'a dyn CrmTarget, limits: Limits, settled: mpsc::Sender<Settled<T>>) -> Self {
         Self {
             target,
             limits,

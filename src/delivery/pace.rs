@@ -114,7 +114,10 @@ mod tests {
             pace.verdict();
         }
         assert_eq!(pace.limit(), 33, "one more after a whole round trip");
-        pace.pressure(later + Duration::from_secs(1), later + Duration::from_secs(2));
+        pace.pressure(
+            later + Duration::from_secs(1),
+            later + Duration::from_secs(2),
+        );
         assert_eq!(pace.limit(), 16);
     }
 

@@ -124,7 +124,9 @@ impl Patience {
 /// second, never more than 60 s. `Retry-After` is a floor.
 #[must_use]
 pub fn backoff(attempts: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
-    let longest = 4f64.powi(i32::try_from(attempts.min(8)).unwrap_or(8)).min(60.0);
+    let longest = 4f64
+        .powi(i32::try_from(attempts.min(8)).unwrap_or(8))
+        .min(60.0);
     let own = Duration::from_secs_f64(1.0 + (longest - 1.0).max(0.0) * chance);
     retry_after.map_or(own, |asked| asked.max(own))
 }
@@ -170,8 +172,12 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::default();
         for i in 0..10_000 {
-            let advice =
-                patience.trouble(TroubleKind::ServerError, at(start, i), at(start, i + 1), 1.0);
+            let advice = patience.trouble(
+                TroubleKind::ServerError,
+                at(start, i),
+                at(start, i + 1),
+                1.0,
+            );
             assert!(matches!(advice, Advice::Pause(_)));
             patience.verdict();
         }
@@ -182,7 +188,14 @@ mod tests {
         let start = Instant::now();
         let mut patience = Patience::default();
         let last = (0..5)
-            .map(|i| patience.trouble(TroubleKind::Html, at(start, i * 2), at(start, i * 2 + 1), 0.0))
+            .map(|i| {
+                patience.trouble(
+                    TroubleKind::Html,
+                    at(start, i * 2),
+                    at(start, i * 2 + 1),
+                    0.0,
+                )
+            })
             .last();
         assert_eq!(last, Some(Advice::WrongAddress));
     }

@@ -106,7 +106,11 @@ mod tests {
         let mut suspicion = Suspicion::new(false);
         let words: Vec<Option<String>> = (0..10).map(|_| suspicion.refused("no")).collect();
         assert!(words[..9].iter().all(Option::is_none));
-        assert!(words[9].as_deref().is_some_and(|w| w.contains("first 10 calls")));
+        assert!(
+            words[9]
+                .as_deref()
+                .is_some_and(|w| w.contains("first 10 calls"))
+        );
     }
 
     #[test]

@@ -75,7 +75,11 @@ impl Code {
     #[must_use]
     pub fn heals_by_itself(self) -> bool {
         match self {
-            Self::Settled | Self::Incomplete | Self::Locked | Self::Interrupted | Self::Terminated => true,
+            Self::Settled
+            | Self::Incomplete
+            | Self::Locked
+            | Self::Interrupted
+            | Self::Terminated => true,
             Self::Internal
             | Self::Usage
             | Self::Look
@@ -146,7 +150,13 @@ mod tests {
             assert_eq!(high.clone().worse(low.clone()).code, pair[0]);
             assert_eq!(low.worse(high).code, pair[0]);
         }
-        for code in [Code::Internal, Code::Usage, Code::Crm, Code::LedgerMissing, Code::LedgerUnusable] {
+        for code in [
+            Code::Internal,
+            Code::Usage,
+            Code::Crm,
+            Code::LedgerMissing,
+            Code::LedgerUnusable,
+        ] {
             assert!(code.rank() > Code::Source.rank());
         }
     }

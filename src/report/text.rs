@@ -84,7 +84,11 @@ pub fn headline(report: &RunReport) -> String {
                 "Dry run: nothing to send; all {} are settled.",
                 count(calls.total, "call")
             ),
-            n => format!("Dry run: {} would be sent, of {}.", count(n, "call"), calls.total),
+            n => format!(
+                "Dry run: {} would be sent, of {}.",
+                count(n, "call"),
+                calls.total
+            ),
         };
     }
     match report.exit.code {
@@ -109,8 +113,14 @@ pub fn headline(report: &RunReport) -> String {
         Code::Look => format!("Finished, but look: {}.", report.exit.reason),
         Code::Source => format!("The calls could not all be read: {}.", report.exit.reason),
         Code::Crm => format!("Stopped: {}.", report.exit.reason),
-        Code::Interrupted | Code::Terminated => format!("Stopped on request: {}.", report.exit.reason),
-        Code::Internal | Code::Usage | Code::LedgerMissing | Code::Locked | Code::LedgerUnusable => {
+        Code::Interrupted | Code::Terminated => {
+            format!("Stopped on request: {}.", report.exit.reason)
+        }
+        Code::Internal
+        | Code::Usage
+        | Code::LedgerMissing
+        | Code::Locked
+        | Code::LedgerUnusable => {
             format!("Not finished: {}.", report.exit.reason)
         }
     }
@@ -153,7 +163,11 @@ fn rows(report: &RunReport) -> String {
         let _ = write!(text, "; left out: {}", shown.join(", "));
     }
     if report.rows.merged > 0 {
-        let _ = write!(text, "; {} folded into another row of the same call", report.rows.merged);
+        let _ = write!(
+            text,
+            "; {} folded into another row of the same call",
+            report.rows.merged
+        );
     }
     text
 }

@@ -20,11 +20,11 @@ pub struct Ran {
 }
 
 impl Program {
-    /// A configuration file of this text, with mode 0600, beside a token file for `practice`.
+    /// A configuration file of this text, with mode 0600, beside a token file for the sandbox's.
     pub fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let program = Self { dir };
-        program.write("crm.token", "practice\n");
+        program.write("crm.token", "sandbox\n");
         program.configure(config);
         program
     }

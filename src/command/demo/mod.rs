@@ -22,7 +22,11 @@ const SEED: u64 = 20_260_823;
 /// The runs that the demo makes.
 const RUNS: [(&str, &str, bool); 3] = [
     ("the hourly run", "cdrelay sync", false),
-    ("an hour later, nothing new: no request", "cdrelay sync", false),
+    (
+        "an hour later, nothing new: no request",
+        "cdrelay sync",
+        false,
+    ),
     (
         "the nightly run: all six weeks, and another try for the numbers without a contact",
         "cdrelay sync --full",
@@ -107,13 +111,18 @@ impl Stage {
         let table = generate::generate(&database, SEED, local, generate::DEFAULT_DAYS)?;
         let contacts = generate::contacts(&table, SEED);
         write(&dir.join("contacts.txt"), &(contacts.join("\n") + "\n"))?;
-        let crm = Sandbox::start(SandboxOptions {
+        let options = SandboxOptions {
             contacts: Contacts::read(&dir.join("contacts.txt"))?,
             ..SandboxOptions::default()
-        })?;
+        };
+        let token = options.token.clone();
+        let crm = Sandbox::start(options)?;
         let config = dir.join("cdrelay.toml");
-        write(&dir.join("crm.token"), "practice\n")?;
-        write(&config, &configuration(crm.url.as_str().trim_end_matches('/')))?;
+        write(&dir.join("crm.token"), &(token + "\n"))?;
+        write(
+            &config,
+            &configuration(crm.url.as_str().trim_end_matches('/')),
+        )?;
         Ok(Self {
             dir,
             config,
@@ -125,7 +134,11 @@ impl Stage {
 
     fn introduction(&self) -> String {
         let span = self.table.span.map_or_else(String::new, |(first, last)| {
-            format!(", {} to {}", first.format("%Y-%m-%d"), last.format("%Y-%m-%d"))
+            format!(
+                ", {} to {}",
+                first.format("%Y-%m-%d"),
+                last.format("%Y-%m-%d")
+            )
         });
         format!(
             "A FreePBX cdr table with {} rows{span}, all numbers fictitious,\nand a practice CRM with {} contacts at {}.\n\

@@ -53,16 +53,28 @@ pub async fn sync(
     let now = now().timestamp();
     let settings = Settings::new(config).map_err(|error| fail(Code::Usage, &error))?;
     let window = window(config, args, now)?;
-    let mode = if args.full { Mode::Full } else { Mode::Incremental };
+    let mode = if args.full {
+        Mode::Full
+    } else {
+        Mode::Incremental
+    };
     let crm = target::connect(&config.target).map_err(|error| fail(Code::Usage, &error))?;
-    let crm: Box<dyn CrmTarget> = if args.dry_run { Box::new(DryRun(crm)) } else { crm };
+    let crm: Box<dyn CrmTarget> = if args.dry_run {
+        Box::new(DryRun(crm))
+    } else {
+        crm
+    };
 
     let _lock = if args.dry_run {
         None
     } else {
         Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?)
     };
-    let access = if args.dry_run { Access::ReadOnly } else { Access::ReadWrite };
+    let access = if args.dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
     let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
     let run = ledger
         .start_run(RunStart {
@@ -89,7 +101,8 @@ pub async fn sync(
     let plan = PlanContext {
         full: args.full,
         resend: args.resend,
-        recheck_before: now - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
+        recheck_before: now
+            - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
     };
     let progress = Progress::new(!context.quiet && context.output == Output::Text);
     let board = Board::new(progress);
@@ -106,14 +119,21 @@ pub async fn sync(
         Ok((mut intake, expected)) => {
             board.progress().expect_rows(expected);
             let undated = args.since.is_none();
-            let (summary, failure) = pipeline.go(&mut intake, undated, crm.as_ref(), limits).await;
+            let (summary, failure) = pipeline
+                .go(&mut intake, undated, crm.as_ref(), limits)
+                .await;
             remarks = remember(&intake);
             (summary, failure)
         }
         Err(error) => (Summary::nothing(), Some(Exit::from(error))),
     };
     board.progress().finish();
-    if let Some(exit) = failure.as_ref().filter(|exit| matches!(exit.code, Code::LedgerMissing | Code::LedgerUnusable | Code::Internal)) {
+    if let Some(exit) = failure.as_ref().filter(|exit| {
+        matches!(
+            exit.code,
+            Code::LedgerMissing | Code::LedgerUnusable | Code::Internal
+        )
+    }) {
         return Err(exit.clone());
     }
     let mut report = board.report(RunReport {
@@ -176,7 +196,13 @@ pub(super) async fn connect_source(
         .target
         .recording_url
         .as_ref()
-        .map(|template| template.placeholders().into_iter().map(str::to_owned).collect())
+        .map(|template| {
+            template
+                .placeholders()
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        })
         .unwrap_or_default();
     let mut source = crate::source::connect(&config.source, roles)?;
     let profile = source.probe().await?;
@@ -188,7 +214,10 @@ fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
     let zone = config.source.timezone;
     let when = |flag: &str, text: &Option<String>| {
         text.as_deref()
-            .map(|text| parse_when(text, zone).map_err(|why| Exit::new(Code::Usage, format!("{flag}: {why}"))))
+            .map(|text| {
+                parse_when(text, zone)
+                    .map_err(|why| Exit::new(Code::Usage, format!("{flag}: {why}")))
+            })
             .transpose()
     };
     let since = when("--since", &args.since)?;
@@ -259,13 +288,21 @@ fn judge(
         ));
     }
     if !report.dry_run && calls.pending > 0 {
-        let why = board.last_trouble().unwrap_or_else(|| "not sent yet".to_owned());
-        exit = exit.worse(Exit::new(Code::Incomplete, format!("{pending} pending: {why}")));
+        let why = board
+            .last_trouble()
+            .unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!("{pending} pending: {why}"),
+        ));
     }
     match &summary.ending {
         Ending::Done => {}
         Ending::Down(why) => {
-            exit = exit.worse(Exit::new(Code::Incomplete, format!("{pending} pending: {why}")));
+            exit = exit.worse(Exit::new(
+                Code::Incomplete,
+                format!("{pending} pending: {why}"),
+            ));
         }
         Ending::OutOfTime => {
             exit = exit.worse(Exit::new(
@@ -280,12 +317,14 @@ fn judge(
         exit = exit.worse(failure);
     }
     match summary.ending {
-        Ending::Stopped(Stop::Terminate) => {
-            exit.worse(Exit::new(Code::Terminated, format!("stopped by SIGTERM; {pending} pending, the next run goes on")))
-        }
-        Ending::Stopped(Stop::No | Stop::Interrupt) => {
-            exit.worse(Exit::new(Code::Interrupted, format!("stopped by SIGINT; {pending} pending, the next run goes on")))
-        }
+        Ending::Stopped(Stop::Terminate) => exit.worse(Exit::new(
+            Code::Terminated,
+            format!("stopped by SIGTERM; {pending} pending, the next run goes on"),
+        )),
+        Ending::Stopped(Stop::No | Stop::Interrupt) => exit.worse(Exit::new(
+            Code::Interrupted,
+            format!("stopped by SIGINT; {pending} pending, the next run goes on"),
+        )),
         Ending::Done | Ending::Down(_) | Ending::OutOfTime | Ending::Broken(_) => exit,
     }
 }
@@ -302,7 +341,9 @@ fn remember(intake: &Intake<'_>) -> Remarks {
     if let TimeIndex::Missing(statement) = &intake.profile().index {
         notes.insert(
             0,
-            format!("the time column has no index, so the whole table was read; add one: {statement}"),
+            format!(
+                "the time column has no index, so the whole table was read; add one: {statement}"
+            ),
         );
     }
     Remarks {
@@ -316,7 +357,11 @@ fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
     let send = summary.sending.as_secs_f64();
     let answered = board.answered();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = if send > 0.0 { answered as f64 / send } else { 0.0 };
+    let rate = if send > 0.0 {
+        answered as f64 / send
+    } else {
+        0.0
+    };
     Timings {
         total_s: rounded(started.elapsed().as_secs_f64(), 3),
         read_s: rounded(board.read_time().as_secs_f64(), 3),

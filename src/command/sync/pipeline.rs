@@ -143,7 +143,11 @@ impl Pipeline<'_> {
         batch: Batch,
         sending: bool,
     ) -> Result<Vec<Parcel<Ticket>>, LedgerError> {
-        let wires = if self.plan.resend { Wires::All } else { Wires::Due };
+        let wires = if self.plan.resend {
+            Wires::All
+        } else {
+            Wires::Due
+        };
         let entries = if batch.calls.is_empty() {
             Vec::new()
         } else {
@@ -254,7 +258,11 @@ impl Pipeline<'_> {
             (Action::Dropped, _, _)
             | (Action::Send, _, Today::Dropped)
             | (
-                Action::Resend | Action::Recheck | Action::Settled | Action::Withdrawn | Action::Held,
+                Action::Resend
+                | Action::Recheck
+                | Action::Settled
+                | Action::Withdrawn
+                | Action::Held,
                 None,
                 _,
             ) => {
@@ -506,7 +514,9 @@ fn receipt(settled: &Settled<Ticket>) -> Option<Receipt> {
 
 fn recorded(settled: &Settled<Ticket>) -> Recorded {
     match &settled.fate {
-        Fate::Delivered(plain) => Recorded::Delivered(receipt(settled).unwrap_or_else(|| plain.clone())),
+        Fate::Delivered(plain) => {
+            Recorded::Delivered(receipt(settled).unwrap_or_else(|| plain.clone()))
+        }
         Fate::Unmatched(reason) => Recorded::Unmatched {
             reason: reason.clone(),
         },
