@@ -58,7 +58,7 @@ pub fn main(cli: Cli) -> u8 {
         }
         Err(error) => Exit::new(Code::Internal, format!("cannot start: {error}")),
     };
-    let speak = exit.code != Code::Settled && !(cli.quiet && exit.code.heals_by_itself());
+    let speak = exit.code != Code::Settled && (exit.alert || !cli.quiet);
     if speak {
         let mut stderr = std::io::stderr().lock();
         let _ = writeln!(stderr, "cdrelay: {}", exit.reason);

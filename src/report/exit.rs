@@ -98,6 +98,8 @@ pub struct Exit {
     pub code: Code,
     /// What happened, and what to do where there is something to do.
     pub reason: String,
+    /// Whether a person has to know, even with `--quiet`.
+    pub alert: bool,
 }
 
 impl Exit {
@@ -107,6 +109,17 @@ impl Exit {
         Self {
             code,
             reason: reason.into(),
+            alert: !code.heals_by_itself(),
+        }
+    }
+
+    /// The same, but what heals by itself has not healed for too long: a person has to know.
+    #[must_use]
+    pub fn overdue(self, since: &str) -> Self {
+        Self {
+            reason: format!("{}; {since}", self.reason),
+            alert: true,
+            ..self
         }
     }
 

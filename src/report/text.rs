@@ -18,6 +18,8 @@ pub struct Remarks {
     pub invalid: Vec<String>,
     /// Calls whose start fell into an hour that occurs twice, or not at all, and how that was decided.
     pub clock: ClockTally,
+    /// Calls of the window that wait for a contact with their number, asked about in this run or not.
+    pub unmatched: u64,
 }
 
 /// How wall times at zone transitions were read.
@@ -37,7 +39,7 @@ pub struct ClockTally {
 #[must_use]
 pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}", headline(report));
+    let _ = writeln!(text, "{}", headline(report, remarks.unmatched));
     let _ = writeln!(text);
     line(&mut text, "window", &window(report, zone));
     line(&mut text, "rows", &rows(report));
@@ -74,9 +76,9 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
     text
 }
 
-/// The first line.
+/// The first line. `unmatched`: calls of the window that wait for a contact, asked about in this run or not.
 #[must_use]
-pub fn headline(report: &RunReport) -> String {
+pub fn headline(report: &RunReport, unmatched: u64) -> String {
     let calls = &report.calls;
     if report.dry_run && matches!(report.exit.code, Code::Settled | Code::Incomplete) {
         return match calls.pending {
@@ -95,17 +97,19 @@ pub fn headline(report: &RunReport) -> String {
         Code::Settled if calls.total == 0 => {
             "Everything is there: the window holds no call to send.".to_owned()
         }
-        Code::Settled if calls.unmatched > 0 => format!(
-            "Everything is settled: {}, {} sent now; {} wait for a contact with their number (`cdrelay calls --state unmatched`).",
-            count(calls.total, "call"),
-            calls.created + calls.existing,
-            calls.unmatched
-        ),
-        Code::Settled => format!(
-            "Everything is there: {}, {} of them sent now.",
-            count(calls.total, "call"),
-            calls.created + calls.existing
-        ),
+        Code::Settled => {
+            let all = count(calls.total, "call");
+            let sent = match calls.created + calls.existing {
+                0 => "nothing to send".to_owned(),
+                n => format!("{n} of them sent now"),
+            };
+            match unmatched {
+                0 => format!("Everything is there: {all}, {sent}."),
+                n => format!(
+                    "Everything is settled: {all}, {sent}; {n} of them for numbers that no contact has (`cdrelay calls --state unmatched`)."
+                ),
+            }
+        }
         Code::Incomplete => format!(
             "Not everything is there yet: {}. The next run goes on by itself.",
             report.exit.reason

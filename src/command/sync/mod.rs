@@ -12,7 +12,9 @@ use crate::cli::{FailOn, Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
 use crate::intake::{Intake, Settings};
-use crate::ledger::{Access, Ledger, LedgerLock, PlanContext, RunRecord, RunStart, State};
+use crate::ledger::{
+    Access, Ledger, LedgerError, LedgerLock, PlanContext, RunRecord, RunStart, State,
+};
 use crate::progress::Progress;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
@@ -29,9 +31,12 @@ const INCREMENTAL_RUNTIME: Duration = Duration::from_secs(50 * 60);
 /// Runs `sync` and prints its report.
 pub async fn run(context: &Context, args: &SyncArgs) -> Ended {
     let config = context.load()?;
-    let (report, remarks) = sync(context, &config, args).await?;
-    let quiet = context.quiet && !needs_a_person(&config, &report).await;
-    if !quiet {
+    let (mut report, remarks) = match sync(context, &config, args).await {
+        Ok(done) => done,
+        Err(exit) => return Err(overdue(&config, exit).await),
+    };
+    report.exit = overdue(&config, report.exit).await;
+    if report.exit.alert || !context.quiet {
         match context.output {
             Output::Text => context.print(&text::render(&report, &remarks, config.source.timezone)),
             Output::Json => context.print_json(&report),
@@ -128,6 +133,7 @@ pub async fn sync(
         Err(error) => (Summary::nothing(), Some(Exit::from(error))),
     };
     board.progress().finish();
+    remarks.unmatched = board.unmatched_in_window();
     if let Some(exit) = failure.as_ref().filter(|exit| {
         matches!(
             exit.code,
@@ -329,11 +335,29 @@ fn judge(
     }
 }
 
-/// Whether `--quiet` has something to say: not about success, and about what heals by itself only when the last success
-/// is older than `monitor.alert_after`.
-async fn needs_a_person(config: &Config, report: &RunReport) -> bool {
-    let _ = config;
-    !report.exit.code.heals_by_itself()
+/// Marks an exit that heals by itself, once the last success is older than `monitor.alert_after`.
+async fn overdue(config: &Config, exit: Exit) -> Exit {
+    if exit.alert || !matches!(exit.code, Code::Incomplete | Code::Locked) {
+        return exit;
+    }
+    match last_success_age(config).await {
+        Ok(Some(age)) if age > config.monitor.alert_after => exit.overdue(&format!(
+            "the last success was {} ago",
+            humantime::format_duration(age)
+        )),
+        Ok(_) | Err(_) => exit,
+    }
+}
+
+/// How long ago the last run succeeded; where none ever did, how long ago the first of the latest thousand began.
+async fn last_success_age(config: &Config) -> Result<Option<Duration>, LedgerError> {
+    let now = now().timestamp();
+    let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadOnly, now).await?;
+    let since = match ledger.last_success(None).await? {
+        Some(run) => run.end.map(|end| end.ended),
+        None => ledger.runs(1000).await?.last().map(|run| run.start.started),
+    };
+    Ok(since.map(|at| Duration::from_secs(u64::try_from(now - at).unwrap_or(0))))
 }
 
 fn remember(intake: &Intake<'_>) -> Remarks {
@@ -350,6 +374,7 @@ fn remember(intake: &Intake<'_>) -> Remarks {
         notes,
         invalid: intake.tally().invalid.clone(),
         clock: intake.tally().clock,
+        unmatched: 0,
     }
 }
 
