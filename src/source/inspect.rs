@@ -347,10 +347,15 @@ fn find<'a>(
     if named.is_none() && !required {
         return Ok(None);
     }
-    let has = some_of(available.iter().map(|column| column.name.as_str()));
+    let has = if available.is_empty() {
+        "shows no columns: is it a broken view, or one that this user may not read?".to_owned()
+    } else {
+        let names = available.iter().map(|column| column.name.as_str());
+        format!("has {}", some_of(names))
+    };
     let mend = if named.is_some() { "correct" } else { "set" };
     Err(SourceError::Unusable(format!(
-        "column `{}` not found in `{table}`; {mend} `source.columns.{role}` (the table has {has})",
+        "column `{}` not found in `{table}`; {mend} `source.columns.{role}` (the table {has})",
         names[0]
     )))
 }
