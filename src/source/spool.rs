@@ -329,10 +329,6 @@ fn row_bytes(row: &CdrRow) -> usize {
 }
 
 /// Says where the spool was to be written, because neither SQLite nor the system does.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the form that `map_err` takes"
-)]
 fn failed(error: rusqlite::Error) -> SourceError {
     let directory = temporary_directory();
     let directory = directory.display();

@@ -1,0 +1,72 @@
+//! A file of which the records can be read.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::time::{Duration, SystemTime};
+
+use super::CsvSource;
+use super::fields::Fields;
+use super::layout::{self, Layout};
+use super::lines::{LineEnd, Lines};
+use super::records::Records;
+use super::rotation::{self, LogFile};
+use crate::source::SourceError;
+
+/// A file that is being read.
+pub(super) struct Opened {
+    pub(super) records: Records<BufReader<io::Take<File>>>,
+    pub(super) layout: Layout,
+    /// Whether its columns are named, by a header line or by the user.
+    pub(super) named: bool,
+}
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Asterisk opens, writes and closes the file for each record: after an hour, what has no line end will never get one.
+const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
+
+impl CsvSource {
+    /// Opens a file up to its present length, or to `most` bytes, and reads its header line, if it has one.
+    pub(super) fn begin(&self, file: &LogFile, most: u64) -> Result<Opened, SourceError> {
+        let failed = |error| rotation::unreadable(&file.path, error);
+        let name = file.path.display().to_string();
+        let handle = file.open()?;
+        let found = handle.metadata().map_err(failed)?;
+        let written = found.modified().map_err(failed)?;
+        let age = SystemTime::now()
+            .duration_since(written)
+            .unwrap_or_default();
+        // What is behind the present end is left to the next run, so that a pass ends however fast the file grows.
+        let input = BufReader::with_capacity(BUFFER_BYTES, handle.take(found.len().min(most)));
+        let mut lines = Lines::new(input);
+        let mut header = None;
+        if lines.peek().map_err(failed)? == Some(LineEnd::Newline) {
+            let mut fields = Fields::default();
+            header = fields
+                .split(lines.line())
+                .then(|| layout::header(&fields))
+                .flatten();
+        }
+        if header.is_some() {
+            lines.advance().map_err(failed)?;
+        }
+        let names = self.csv_columns.as_ref().or(header.as_ref());
+        let layout = Layout::new(names.map(Vec::as_slice), self.wishes(), &name)?;
+        let settled = age > SETTLED_AFTER && found.len() <= most;
+        Ok(Opened {
+            named: names.is_some(),
+            records: Records::new(lines, layout.counts(), settled),
+            layout,
+        })
+    }
+}
+
+/// Takes apart a record that [`Records`] handed on.
+pub(super) fn split(fields: &mut Fields, record: &[u8], unescaped: bool) {
+    let whole = if unescaped {
+        fields.split_unescaped(record)
+    } else {
+        fields.split(record)
+    };
+    debug_assert!(whole, "only whole records are handed on");
+}
