@@ -41,7 +41,10 @@ async fn a_freepbx_table_is_read_along_its_index() {
              '1345740633.7', '1345740633.1', 42, 'out-92635678.wav')",
         )
         .await;
-    let mut source = open(config(&database.url()), &["recordingfile", "did", "nosuch"]);
+    let mut source = open(
+        &config(&database.url()),
+        &["recordingfile", "did", "nosuch"],
+    );
     let profile = source.probe().await.expect("probed");
     assert!(profile.server.contains("MariaDB"), "{}", profile.server);
     assert_eq!(profile.time, TimeKind::Wall);
@@ -93,7 +96,7 @@ async fn a_stock_table_without_an_index_is_spooled_and_the_statement_that_would_
     database
         .run("INSERT INTO cdr (start, uniqueid) VALUES (NULL, 'lost.1')")
         .await;
-    let mut source = open(config(&database.url()), &[]);
+    let mut source = open(&config(&database.url()), &[]);
     let profile = source.probe().await.expect("probed");
     let name = &database.name;
     assert_eq!(
@@ -121,7 +124,7 @@ async fn a_window_without_index_leaves_out_what_is_outside() {
         database.run(&insert).await;
     }
     let window = ColumnTime(calls[1_000].start)..ColumnTime(calls[2_000].start);
-    let mut source = open(config(&database.url()), &[]);
+    let mut source = open(&config(&database.url()), &[]);
     source.probe().await.expect("probed");
     source.open(window.clone()).await.expect("opened");
     let slices = drain(&mut *source, &window).await;
@@ -166,7 +169,7 @@ async fn fractions_of_the_last_second_belong_to_the_window() {
         ))
         .await;
     let window = ColumnTime(WALL)..ColumnTime(WALL + 1);
-    let mut source = open(config(&database.url()), &[]);
+    let mut source = open(&config(&database.url()), &[]);
     source.probe().await.expect("probed");
     source.open(window.clone()).await.expect("opened");
     let slices = drain(&mut *source, &window).await;
@@ -184,7 +187,7 @@ async fn mysql_epochs_of_every_number_type_are_instants() {
                 small(&format!("calldate {sql_type}"), true)
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         let profile = source.probe().await.expect("probed");
         assert_eq!(profile.time, TimeKind::Instant, "{sql_type}");
         source.open(EVER).await.expect("opened");
@@ -215,7 +218,7 @@ async fn text_times_are_read_along_the_index_only_while_they_sort_as_times() {
     database
         .run("DELETE FROM cdr WHERE calldate = 'garbage'")
         .await;
-    let mut source = open(config(&database.url()), &[]);
+    let mut source = open(&config(&database.url()), &[]);
     source.probe().await.expect("probed");
     source.open(EVER).await.expect("opened");
     assert_eq!(starts(&flat(drain(&mut *source, &EVER).await)), [at(WALL)]);
@@ -244,7 +247,7 @@ async fn dates_that_stand_for_none_are_counted_and_impossible_ones_handed_on() {
                 small("calldate DATETIME", index)
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         source.probe().await.expect("probed");
         source.open(EVER).await.expect("opened");
         let mut rows = flat(drain(&mut *source, &EVER).await);
@@ -349,7 +352,7 @@ async fn reserved_words_and_capitals_are_no_obstacle_in_mysql() {
     let mut config = config(&database.url());
     config.table.name = "Order".to_owned();
     config.columns = overrides(&[("source", "from"), ("destination", "to")]);
-    let mut source = open(config, &["end"]);
+    let mut source = open(&config, &["end"]);
     let profile = source.probe().await.expect("probed");
     assert_eq!(profile.index, TimeIndex::Usable("Start".to_owned()));
     source.open(EVER).await.expect("opened");
@@ -373,7 +376,7 @@ async fn a_column_of_dates_or_of_times_of_day_is_refused() {
                 small(&format!("calldate {sql_type}"), false)
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         if sql_type == "json" {
             // Text to MariaDB: judged by its values, of which there are none.
             assert_eq!(source.probe().await.expect("probed").time, TimeKind::Wall);
@@ -404,7 +407,7 @@ async fn an_ignored_a_partial_or_a_later_index_is_none() {
                  INSERT INTO cdr VALUES ('2012-08-23 12:20:33', '1', '2', 3, 'a.1')"
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         let profile = source.probe().await.expect("probed");
         assert!(
             matches!(profile.index, TimeIndex::Missing(_)),
@@ -438,7 +441,7 @@ async fn a_stock_table_of_postgresql_is_spooled_without_and_read_along_an_index(
     for insert in inserts("start", &calls) {
         database.run(&insert).await;
     }
-    let mut source = open(config(&database.url()), &["end"]);
+    let mut source = open(&config(&database.url()), &["end"]);
     let profile = source.probe().await.expect("probed");
     let hint = "CREATE INDEX \"cdr_start\" ON \"public\".\"cdr\" (\"start\")";
     assert_eq!(profile.index, TimeIndex::Missing(hint.to_owned()));
@@ -471,7 +474,7 @@ async fn a_timestamptz_is_an_instant_and_infinities_are_no_date() {
                     small_postgres(&format!("calldate {sql_type}"), index)
                 ))
                 .await;
-            let mut source = open(config(&database.url()), &[]);
+            let mut source = open(&config(&database.url()), &[]);
             let profile = source.probe().await.expect("probed");
             assert_eq!(profile.time, kind, "{sql_type}");
             source.open(EVER).await.expect("opened");
@@ -550,7 +553,7 @@ async fn text_times_of_postgresql_serve_with_their_index() {
                 small_postgres(&format!("calldate {sql_type}"), true)
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         let profile = source.probe().await.expect("probed");
         assert_eq!(profile.index, TimeIndex::Usable("k".to_owned()));
         assert_eq!(profile.time, TimeKind::Wall, "{sql_type}");
@@ -592,7 +595,7 @@ async fn capitals_and_reserved_words_are_no_obstacle_in_postgresql() {
         name: "cdr".to_owned(),
     };
     config.columns = overrides(&[("destination", "to")]);
-    let mut source = open(config, &["end"]);
+    let mut source = open(&config, &["end"]);
     source.probe().await.expect("probed");
     source.open(EVER).await.expect("opened");
     let rows = flat(drain(&mut *source, &EVER).await);
@@ -613,7 +616,7 @@ async fn the_sample_table_whose_calldate_is_a_time_is_refused() {
                 small_postgres(&format!("calldate {sql_type}"), false)
             ))
             .await;
-        let mut source = open(config(&database.url()), &[]);
+        let mut source = open(&config(&database.url()), &[]);
         assert_eq!(
             source.probe().await.expect_err("refused").to_string(),
             format!(
@@ -633,18 +636,14 @@ async fn a_partial_or_hashed_index_of_postgresql_is_none() {
         "(uniqueid, calldate)",
         "(date_trunc('day', calldate))",
     ] {
-        let index = if index.starts_with("USING") {
-            format!("CREATE INDEX ON cdr {index}")
-        } else {
-            format!("CREATE INDEX ON cdr {index}")
-        };
+        let index = format!("CREATE INDEX ON cdr {index}");
         database
             .run(&format!(
                 "DROP TABLE IF EXISTS cdr; {}; {index}",
                 small_postgres("calldate timestamp", false)
             ))
             .await;
-        let profile = open(config(&database.url()), &[])
+        let profile = open(&config(&database.url()), &[])
             .probe()
             .await
             .expect("probed");
@@ -662,7 +661,7 @@ async fn a_table_of_cdr_sqlite3_custom_is_read_with_and_without_an_index() {
         file.run(&insert);
     }
     file.run("INSERT INTO cdr (calldate, uniqueid) VALUES (NULL, 'none.1'), ('', 'none.2')");
-    let mut source = open(file.config(), &[]);
+    let mut source = open(&file.config(), &[]);
     let profile = source.probe().await.expect("probed");
     assert_eq!(profile.time, TimeKind::Wall);
     let hint = "CREATE INDEX \"cdr_calldate\" ON \"cdr\" (\"calldate\")";
@@ -689,7 +688,7 @@ async fn epochs_in_a_sqlite_column_are_instants_and_text_among_them_is_unreadabl
              ({INSTANT}.5, '1', '2', '3', 'a.2'), (0, '1', '2', 3, 'none.1')"
         ));
         file.run(index);
-        let mut source = open(file.config(), &[]);
+        let mut source = open(&file.config(), &[]);
         let profile = source.probe().await.expect("probed");
         assert_eq!(profile.time, TimeKind::Instant);
         source.open(EVER).await.expect("opened");
@@ -829,7 +828,7 @@ async fn twenty_thousand_rows_come_once_each_in_closed_sets_from_every_database(
         config(&postgres.url()),
         sqlite.config(),
     ] {
-        let mut source = open(config, &[]);
+        let mut source = open(&config, &[]);
         let profile = source.probe().await.expect("probed");
         assert!(matches!(profile.index, TimeIndex::Usable(_)));
         assert_eq!(source.open(EVER).await.expect("opened"), Some(20_000));
@@ -875,7 +874,7 @@ async fn a_second_with_more_rows_than_a_slice_holds_is_one_slice() {
         config(&postgres.url()),
         sqlite.config(),
     ] {
-        let mut source = open(config, &[]);
+        let mut source = open(&config, &[]);
         source.probe().await.expect("probed");
         source.open(EVER).await.expect("opened");
         let slices = drain(&mut *source, &EVER).await;
@@ -898,7 +897,7 @@ async fn a_second_with_more_rows_than_a_slice_holds_is_one_slice() {
 async fn an_empty_window_has_no_slice_and_an_empty_table_one_without_rows() {
     let database = mariadb::server().database().await;
     database.run(FREEPBX).await;
-    let mut source = open(config(&database.url()), &[]);
+    let mut source = open(&config(&database.url()), &[]);
     source.probe().await.expect("probed");
     let nothing = ColumnTime(WALL)..ColumnTime(WALL);
     assert_eq!(source.open(nothing).await.expect("opened"), Some(0));
@@ -931,7 +930,7 @@ async fn after_a_killed_connection_the_same_slice_is_read_again() {
             "CREATE USER victim@'127.0.0.1'; GRANT SELECT ON {name}.* TO victim@'127.0.0.1'"
         ))
         .await;
-    let mut source = open(config(&mysql.url_of("victim")), &[]);
+    let mut source = open(&config(&mysql.url_of("victim")), &[]);
     let mut slices = first_slice(&mut *source).await;
     let connection = mysql
         .number("SELECT CAST(MAX(ID) AS SIGNED) FROM information_schema.PROCESSLIST WHERE USER = 'victim'")
@@ -940,7 +939,7 @@ async fn after_a_killed_connection_the_same_slice_is_read_again() {
     loses_and_resumes(&mut *source, &mut slices).await;
     same_calls(&calls, &slices);
 
-    let mut source = open(config(&postgres.url()), &[]);
+    let mut source = open(&config(&postgres.url()), &[]);
     let mut slices = first_slice(&mut *source).await;
     let gone = postgres
         .number(&format!(
@@ -1065,7 +1064,7 @@ async fn not_even_a_view_that_writes_can_write() {
         )
         .await;
     assert_eq!(postgres.number("SELECT duration::int8 FROM cdr").await, 1);
-    let mut source = open(config(&postgres.url()), &[]);
+    let mut source = open(&config(&postgres.url()), &[]);
     source.probe().await.expect("probed");
     let error = source.open(EVER).await.expect_err("refused").to_string();
     let port = postgres::server().port;
@@ -1152,7 +1151,7 @@ async fn tls_is_verified_or_there_is_no_connection() {
         );
     }
     refuses_at_once(
-        SourceConfig {
+        &SourceConfig {
             tls: DatabaseTls::Verify {
                 ca_file: Some(PathBuf::from("/nonexistent/ca.pem")),
             },
@@ -1162,7 +1161,7 @@ async fn tls_is_verified_or_there_is_no_connection() {
          cdrelay's user may read",
     );
     refuses_at_once(
-        SourceConfig {
+        &SourceConfig {
             tls: DatabaseTls::Verify {
                 ca_file: Some(other.key.clone()),
             },
@@ -1275,17 +1274,17 @@ async fn a_closed_port_is_worth_another_try_and_a_wrong_url_is_not() {
             )
         );
         refuses_at_once(
-            config(&format!("{scheme}://127.0.0.1/asterisk")),
+            &config(&format!("{scheme}://127.0.0.1/asterisk")),
             &format!("`source.url` names no user; write it as {scheme}://USER@HOST:PORT/DATABASE"),
         );
         refuses_at_once(
-            config(&format!("{scheme}://cdr@127.0.0.1/")),
+            &config(&format!("{scheme}://cdr@127.0.0.1/")),
             &format!(
                 "`source.url` names no database; write it as {scheme}://USER@HOST:PORT/DATABASE"
             ),
         );
         refuses_at_once(
-            config(&format!(
+            &config(&format!(
                 "{scheme}://cdr@127.0.0.1/asterisk?ssl-mode=PREFERRED"
             )),
             "`source.url` has `ssl-mode`, which cdrelay does not know; only `socket` may follow the `?` (TLS is set by \
@@ -1391,14 +1390,14 @@ fn small_postgres(time: &str, index: bool) -> String {
     }
 }
 
-fn open(config: SourceConfig, extra: &[&str]) -> Box<dyn CallSource> {
+fn open(config: &SourceConfig, extra: &[&str]) -> Box<dyn CallSource> {
     let extra = extra.iter().map(|role| (*role).to_owned()).collect();
-    connect(&config, extra).expect("a usable configuration")
+    connect(config, extra).expect("a usable configuration")
 }
 
 /// All rows of all time, and what the time column holds.
 async fn everything(config: SourceConfig) -> (TimeKind, Vec<CdrRow>) {
-    let mut source = open(config, &[]);
+    let mut source = open(&config, &[]);
     let profile = source.probe().await.expect("probed");
     source.open(EVER).await.expect("opened");
     let mut rows = flat(drain(&mut *source, &EVER).await);
@@ -1452,7 +1451,7 @@ async fn loses_and_resumes(source: &mut dyn CallSource, slices: &mut Vec<Slice>)
 }
 
 async fn failure(config: SourceConfig) -> SourceError {
-    let mut source = open(config, &[]);
+    let mut source = open(&config, &[]);
     source.probe().await.expect_err("refused")
 }
 
@@ -1465,8 +1464,8 @@ async fn refuses(config: SourceConfig, expected: &str) {
 }
 
 #[track_caller]
-fn refuses_at_once(config: SourceConfig, expected: &str) {
-    let Err(error) = connect(&config, Vec::new()) else {
+fn refuses_at_once(config: &SourceConfig, expected: &str) {
+    let Err(error) = connect(config, Vec::new()) else {
         panic!("accepted")
     };
     assert_eq!(error.to_string(), expected);

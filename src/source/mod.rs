@@ -41,7 +41,7 @@ pub fn connect(
             config.csv_columns.clone(),
             &config.columns,
             extra_roles,
-        )?)),
+        ))),
     }
 }
 

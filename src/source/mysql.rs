@@ -24,6 +24,7 @@ use super::server::{
 };
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::text::Shown;
 
 /// A source that reads `source.url = "mysql://…"`. Nothing is connected yet.
 ///
@@ -443,7 +444,7 @@ impl Mysql {
         else {
             return self.server.broken(doing, error);
         };
-        let said = refused.message();
+        let said = Shown(refused.message());
         SourceError::Unusable(match refused.number() {
             1045 | 1698 => format!(
                 "{place} refused user `{user}`: {said}; check the user in `source.url` and the password in \

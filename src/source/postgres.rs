@@ -23,6 +23,7 @@ use super::server::{
 };
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::text::Shown;
 
 /// A source that reads `source.url = "postgres://…"`. Nothing is connected yet.
 ///
@@ -419,7 +420,7 @@ impl Postgresql {
         else {
             return self.server.broken(doing, error);
         };
-        let said = refused.message();
+        let said = Shown(refused.message());
         SourceError::Unusable(match refused.code() {
             "28P01" | "28000" => format!(
                 "{place} refused user `{user}`: {said}; check the user in `source.url`, the password in \

@@ -17,6 +17,7 @@ use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_
 use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::text::Shown;
 
 /// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
 ///
@@ -354,6 +355,7 @@ impl SqliteFile {
         let refused = error.as_database_error();
         let code = refused.and_then(|error| error.code()?.parse::<u32>().ok());
         let said = refused.map_or_else(|| error.to_string(), |error| error.message().to_owned());
+        let said = Shown(&said);
         // The lower eight bits of an extended code are the primary one.
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => SourceError::Unreachable {
