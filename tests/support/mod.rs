@@ -111,13 +111,26 @@ pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// A directory that is removed by the watchdog, not by this process.
+/// A directory that is removed once this process has ended, however it ends: before a server runs in it, too.
 pub(crate) fn directory(name: &str) -> PathBuf {
-    tempfile::Builder::new()
+    let directory = tempfile::Builder::new()
         .prefix(&format!("cdrelay-{name}-"))
         .tempdir()
         .expect("a temporary directory can be created")
-        .keep()
+        .keep();
+    let keeper = Command::new("sh")
+        // Two seconds are for whatever still writes there.
+        .args(["-c", "read -r _; sleep 2; rm -rf \"$1\"", "keeper"])
+        .arg(&directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("sh can be started");
+    // Its pipe closes with this process and not before.
+    std::mem::forget(keeper);
+    directory
 }
 
 /// A name that no other test of this process uses.
