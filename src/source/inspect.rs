@@ -8,6 +8,7 @@ use chrono::DateTime;
 use super::columns::{decode, parse_duration_text, parse_time_text};
 use super::{CdrRow, ColumnFound, DurationCell, SourceError, StartCell};
 use crate::call::{ColumnTime, Disposition, Origin, TimeKind};
+use crate::text::Shown;
 
 /// First second that counts as a date: 1970-01-02. Earlier ones stand for "none": zero dates, `1000-01-01`, and the epoch
 /// itself, which as a local time is written as any hour of the days around 1970-01-01.
@@ -256,7 +257,7 @@ pub fn some_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = names
         .iter()
         .take(SHOWN)
-        .map(|name| format!("`{name}`"))
+        .map(|name| format!("`{}`", Shown(name)))
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > SHOWN {
@@ -331,7 +332,7 @@ fn find<'a>(
             return Err(SourceError::Unusable(format!(
                 "`{}` is no column name that cdrelay reads (letters, digits, `_` and `$`); set `source.columns.{role}` \
                  to another column, or give that column a plain name in a view",
-                name.escape_debug()
+                Shown(name)
             )));
         }
         let exact = available.iter().find(|column| column.name == *name);
@@ -347,10 +348,15 @@ fn find<'a>(
     if named.is_none() && !required {
         return Ok(None);
     }
-    let has = some_of(available.iter().map(|column| column.name.as_str()));
+    let has = if available.is_empty() {
+        "shows no columns: is it a broken view, or one that this user may not read?".to_owned()
+    } else {
+        let names = available.iter().map(|column| column.name.as_str());
+        format!("has {}", some_of(names))
+    };
     let mend = if named.is_some() { "correct" } else { "set" };
     Err(SourceError::Unusable(format!(
-        "column `{}` not found in `{table}`; {mend} `source.columns.{role}` (the table has {has})",
+        "column `{}` not found in `{table}`; {mend} `source.columns.{role}` (the table {has})",
         names[0]
     )))
 }

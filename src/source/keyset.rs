@@ -221,24 +221,25 @@ impl Layout {
             "SELECT {}{} FROM {}",
             self.pass_option, self.select, self.table
         );
-        match self.clock {
+        if self.clock == Clock::InstantText {
             // Only reading them tells what time they mean.
-            Clock::Text | Clock::InstantText => Statement {
+            return Statement {
                 sql: head,
                 bounds: Vec::new(),
-            },
-            Clock::Civil | Clock::Stamp | Clock::Epoch => {
-                let (condition, mut bounds) = self.window(window);
-                let mut sql = format!("{head} WHERE ({condition})");
-                for (undated, more) in self.undated() {
-                    // Numbered placeholders go on counting.
-                    let undated = undated.replace(&self.place(1), &self.place(bounds.len() + 1));
-                    sql.push_str(&format!(" OR {undated}"));
-                    bounds.extend(more);
-                }
-                Statement { sql, bounds }
-            }
+            };
         }
+        let (condition, mut bounds) = self.window(window);
+        let mut sql = format!("{head} WHERE ({condition})");
+        for (undated, more) in self.undated() {
+            // Numbered placeholders go on counting.
+            let undated = undated.replace(&self.place(1), &self.place(bounds.len() + 1));
+            sql.push_str(&format!(" OR {undated}"));
+            bounds.extend(more);
+        }
+        if self.clock == Clock::Text {
+            sql.push_str(&format!(" OR {}", self.odd_shape()));
+        }
+        Statement { sql, bounds }
     }
 
     fn few(&self, condition: &str, bounds: Vec<Bound>, limit: u64) -> Statement {
@@ -344,12 +345,13 @@ impl<D: Dialect> Table<D> {
         let layout = self.layout.as_ref().expect("opened after inspection");
         let mut blocks = Blocks {
             spool: Spool::new()?,
+            window: window.clone(),
             block: Vec::with_capacity(BLOCK),
         };
         let pass = layout.pass(&window);
         self.dialect.read(layout, pass, true, &mut blocks).await?;
         self.dialect.close().await;
-        let spooled = blocks.finish(window)?;
+        let spooled = blocks.finish()?;
         let rows = spooled.rows();
         self.state = State::Spooled(spooled);
         Ok(rows)
@@ -474,18 +476,23 @@ const BLOCK: usize = 4096;
 /// Gathers rows for the spool.
 struct Blocks {
     spool: Spool,
+    window: Range<ColumnTime>,
     block: Vec<CdrRow>,
 }
 
 impl Blocks {
-    fn finish(mut self, window: Range<ColumnTime>) -> Result<SpooledWindow, SourceError> {
+    fn finish(mut self) -> Result<SpooledWindow, SourceError> {
         self.spool.append(self.block)?;
-        self.spool.finish(window)
+        self.spool.finish(self.window)
     }
 }
 
 impl Sink for Blocks {
     fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+        // What only reading shows to be outside need not go over the disk.
+        if time(&row).is_some_and(|at| !self.window.contains(&at)) {
+            return Ok(());
+        }
         self.block.push(row);
         if self.block.len() == BLOCK {
             let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));

@@ -23,6 +23,7 @@ use super::server::{
 };
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::text::Shown;
 
 /// A source that reads `source.url = "postgres://…"`. Nothing is connected yet.
 ///
@@ -138,12 +139,15 @@ impl Postgresql {
             let fail = |error| self.failure(CONNECTING, error);
             let mut connection = self.options().connect().await.map_err(fail)?;
             // By name, because servers differ in which of them they know: a slice is read along the index, whatever the
-            // planner thinks of stale statistics.
+            // planner thinks of stale statistics. A SQL_ASCII database holds bytes of any encoding, and to a client that
+            // asks for UTF-8 the server fails a statement over those that are none: they are asked for as they are.
             (&mut connection)
                 .execute(sqlx::raw_sql(
                     "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; \
                      SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings \
-                     WHERE name IN ('enable_seqscan', 'enable_bitmapscan', 'jit')",
+                     WHERE name IN ('enable_seqscan', 'enable_bitmapscan', 'jit'); \
+                     SELECT set_config('client_encoding', 'SQL_ASCII', false) \
+                     WHERE current_setting('server_encoding') = 'SQL_ASCII'",
                 ))
                 .await
                 .map_err(fail)?;
@@ -416,7 +420,7 @@ impl Postgresql {
         else {
             return self.server.broken(doing, error);
         };
-        let said = refused.message();
+        let said = Shown(refused.message());
         SourceError::Unusable(match refused.code() {
             "28P01" | "28000" => format!(
                 "{place} refused user `{user}`: {said}; check the user in `source.url`, the password in \

@@ -13,6 +13,7 @@ use url::{Host, Url};
 use super::SourceError;
 use crate::config::secret::Secret;
 use crate::config::{DatabaseTls, SourceConfig};
+use crate::text::Shown;
 
 /// Longest wait for a connection, login included.
 pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -93,7 +94,7 @@ impl Server {
                     return Err(SourceError::Unusable(format!(
                         "`source.url` has `{}`, which cdrelay does not know; only `socket` may follow the `?` (TLS is set \
                          by `source.tls` and `source.ca_file`)",
-                        other.escape_debug()
+                        Shown(other)
                     )));
                 }
             }

@@ -17,6 +17,7 @@ use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_
 use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::text::Shown;
 
 /// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
 ///
@@ -196,7 +197,11 @@ impl SqliteFile {
         let version = self
             .texts(connection, "SELECT sqlite_version()", &[])
             .await?;
-        let (table, is_view) = self.find_table(connection).await?;
+        let Found {
+            name: table,
+            is_view,
+            has_rowid,
+        } = self.find_table(connection).await?;
         let columns = self
             .texts(
                 connection,
@@ -216,7 +221,13 @@ impl SqliteFile {
         let (quoted_table, quoted_time) = (quoted(&table), quoted(&time));
         let sample = format!(
             "SELECT typeof({quoted_time}), {quoted_time} FROM {quoted_table} \
-             WHERE {quoted_time} IS NOT NULL AND {quoted_time} NOT IN ('', 0) LIMIT 1"
+             WHERE {quoted_time} IS NOT NULL AND {quoted_time} NOT IN ('', 0){} LIMIT 1",
+            // The row written last: what the phone system writes today.
+            if has_rowid {
+                " ORDER BY rowid DESC"
+            } else {
+                ""
+            }
         );
         let sample = self.texts(connection, &sample, &[]).await?;
         let declared = chosen.time().sql_type.to_ascii_uppercase();
@@ -285,15 +296,11 @@ impl SqliteFile {
         })
     }
 
-    /// The table's name as the file spells it, and whether it is a view.
-    async fn find_table(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<(String, bool), SourceError> {
+    async fn find_table(&self, connection: &mut SqliteConnection) -> Result<Found, SourceError> {
         let tables = self
             .texts(
                 connection,
-                "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') \
+                "SELECT name, type, COALESCE(sql, '') LIKE '%WITHOUT ROWID%' FROM sqlite_master WHERE type IN ('table', 'view') \
                  AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name",
                 &[],
             )
@@ -302,7 +309,12 @@ impl SqliteFile {
         // SQLite itself compares names without regard to case.
         let mut same = tables.iter();
         if let Some(table) = same.find(|table| table[0].eq_ignore_ascii_case(wanted)) {
-            return Ok((table[0].clone(), table[1] == "view"));
+            let is_view = table[1] == "view";
+            return Ok(Found {
+                name: table[0].clone(),
+                is_view,
+                has_rowid: !is_view && table[2] == "0",
+            });
         }
         let has = if tables.is_empty() {
             "it has no tables".to_owned()
@@ -343,6 +355,7 @@ impl SqliteFile {
         let refused = error.as_database_error();
         let code = refused.and_then(|error| error.code()?.parse::<u32>().ok());
         let said = refused.map_or_else(|| error.to_string(), |error| error.message().to_owned());
+        let said = Shown(&said);
         // The lower eight bits of an extended code are the primary one.
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => SourceError::Unreachable {
@@ -367,6 +380,14 @@ impl SqliteFile {
             },
         }
     }
+}
+
+/// A table as the file's catalog knows it.
+struct Found {
+    name: String,
+    is_view: bool,
+    /// Whether rows are numbered in the order of writing.
+    has_rowid: bool,
 }
 
 const OPENING: &str = "opening it";
