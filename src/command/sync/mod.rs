@@ -95,7 +95,9 @@ pub async fn sync(
     let limits = Limits {
         concurrency: config.target.concurrency,
         max_rps: config.target.max_rps,
-        deadline: runtime.and_then(|limit| started.checked_add(limit)),
+        deadline: runtime
+            .and_then(|limit| started.checked_add(limit))
+            .map(Into::into),
         proven,
     };
     let plan = PlanContext {
@@ -287,15 +289,6 @@ fn judge(
             ),
         ));
     }
-    if !report.dry_run && calls.pending > 0 {
-        let why = board
-            .last_trouble()
-            .unwrap_or_else(|| "not sent yet".to_owned());
-        exit = exit.worse(Exit::new(
-            Code::Incomplete,
-            format!("{pending} pending: {why}"),
-        ));
-    }
     match &summary.ending {
         Ending::Done => {}
         Ending::Down(why) => {
@@ -305,13 +298,26 @@ fn judge(
             ));
         }
         Ending::OutOfTime => {
-            exit = exit.worse(Exit::new(
-                Code::Incomplete,
-                format!("{pending} pending: --max-runtime passed"),
-            ));
+            let what = if calls.pending > 0 {
+                format!("{pending} pending: --max-runtime passed")
+            } else {
+                "--max-runtime passed before the window was read to its end".to_owned()
+            };
+            exit = exit.worse(Exit::new(Code::Incomplete, what));
         }
         Ending::Broken(why) => exit = exit.worse(Exit::new(Code::Crm, why.clone())),
-        Ending::Stopped(_) => {}
+        // What failed is in `failure`, and says more.
+        Ending::Unheard | Ending::Stopped(_) => {}
+    }
+    // After the ending: that says best why calls are pending.
+    if !report.dry_run && calls.pending > 0 {
+        let why = board
+            .last_trouble()
+            .unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!("{pending} pending: {why}"),
+        ));
     }
     if let Some(failure) = failure {
         exit = exit.worse(failure);
@@ -321,11 +327,17 @@ fn judge(
             Code::Terminated,
             format!("stopped by SIGTERM; {pending} pending, the next run goes on"),
         )),
-        Ending::Stopped(Stop::No | Stop::Interrupt) => exit.worse(Exit::new(
+        Ending::Stopped(Stop::Interrupt) => exit.worse(Exit::new(
             Code::Interrupted,
             format!("stopped by SIGINT; {pending} pending, the next run goes on"),
         )),
-        Ending::Done | Ending::Down(_) | Ending::OutOfTime | Ending::Broken(_) => exit,
+        // No signal: what failed is judged above.
+        Ending::Stopped(Stop::No | Stop::Unrecorded)
+        | Ending::Done
+        | Ending::Down(_)
+        | Ending::OutOfTime
+        | Ending::Unheard
+        | Ending::Broken(_) => exit,
     }
 }
 
