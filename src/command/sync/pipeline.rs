@@ -153,9 +153,7 @@ impl Pipeline<'_> {
         } else {
             self.ledger.entries(batch.from..batch.until, wires).await?
         };
-        let mut drifts = Vec::new();
-        let mut due = Vec::new();
-        let mut new = Vec::new();
+        let mut plans = Plans::default();
         let mut entries = entries.into_iter().peekable();
         for candidate in batch.calls {
             while entries
@@ -163,11 +161,20 @@ impl Pipeline<'_> {
                 .is_some()
             {}
             let entry = entries.next_if(|entry| entry.identity == candidate.call.identity);
-            self.decide(candidate, entry, &mut drifts, &mut due, &mut new);
+            self.decide(candidate, entry, &mut plans);
         }
+        let Plans {
+            drifts,
+            dropped,
+            mut due,
+            new,
+        } = plans;
         let new = self.fold_collisions(intake, new).await?;
         if !drifts.is_empty() {
             self.ledger.record_drift(drifts).await?;
+        }
+        if !dropped.is_empty() {
+            self.ledger.record_dropped(dropped).await?;
         }
         due.extend(new.into_iter().map(|(call, wire)| Due {
             ticket: Ticket {
@@ -208,14 +215,7 @@ impl Pipeline<'_> {
     }
 
     /// Decides about one call, and counts it where nothing is sent.
-    fn decide(
-        &self,
-        candidate: Candidate,
-        entry: Option<Entry>,
-        drifts: &mut Vec<(Identity, bool)>,
-        due: &mut Vec<Due>,
-        new: &mut Vec<(Call, WireForm)>,
-    ) {
+    fn decide(&self, candidate: Candidate, entry: Option<Entry>, plans: &mut Plans) {
         let Candidate { call, today } = candidate;
         let today_hash = match &today {
             Today::Wire(wire) => Some(wire.content_hash()),
@@ -226,16 +226,16 @@ impl Pipeline<'_> {
         if let Some(entry) = &entry {
             figures.drift += u64::from(decision.drift);
             if entry.drift != decision.drift {
-                drifts.push((call.identity.clone(), decision.drift));
+                plans.drifts.push((call.identity.clone(), decision.drift));
             }
         }
         match (decision.action, entry, today) {
-            (Action::Send, None, Today::Wire(wire)) => new.push((call, wire)),
+            (Action::Send, None, Today::Wire(wire)) => plans.new.push((call, wire)),
             (Action::Send, Some(entry), Today::Wire(wire)) => {
-                due.push(Due::again(call, &entry, wire, true));
+                plans.due.push(Due::again(call, &entry, wire, true));
             }
             (Action::Resend, Some(mut entry), _) => match entry.wire.take() {
-                Some(wire) => due.push(Due::again(call, &entry, wire, false)),
+                Some(wire) => plans.due.push(Due::again(call, &entry, wire, false)),
                 None => resting(&mut figures, entry.state),
             },
             (Action::Recheck, Some(mut entry), _) => {
@@ -247,7 +247,7 @@ impl Pipeline<'_> {
                     entry.wire = None;
                     let mut scout = Due::again(call, &entry, wire, false);
                     scout.ticket.scout = true;
-                    due.push(scout);
+                    plans.due.push(scout);
                 } else {
                     resting(&mut figures, entry.state);
                 }
@@ -255,8 +255,14 @@ impl Pipeline<'_> {
             (Action::Settled | Action::Withdrawn | Action::Held, Some(entry), _) => {
                 resting(&mut figures, entry.state);
             }
-            (Action::Dropped, _, _)
-            | (Action::Send, _, Today::Dropped)
+            (Action::Dropped, known, _) => {
+                // A call that waited to be rebuilt, and that today's rules drop, waits no longer.
+                plans
+                    .dropped
+                    .extend(known.is_some().then(|| call.identity.clone()));
+                figures.drop_call(&call);
+            }
+            (Action::Send, _, Today::Dropped)
             | (
                 Action::Resend
                 | Action::Recheck
@@ -265,10 +271,7 @@ impl Pipeline<'_> {
                 | Action::Held,
                 None,
                 _,
-            ) => {
-                figures.dropped_rows += u64::from(call.rows);
-                figures.dropped_merged += u64::from(call.rows - 1);
-            }
+            ) => figures.drop_call(&call),
         }
     }
 
@@ -305,12 +308,10 @@ impl Pipeline<'_> {
         let keys: Vec<WireForm> = kept.iter().map(|(_, wire)| wire.clone()).collect();
         let owners = self.ledger.owners(keys).await?;
         let mut collisions: Vec<Collision> = Vec::new();
-        let mut figures_rows = 0;
         for (loser, place) in folded {
             let owner = owners[place]
                 .clone()
                 .unwrap_or_else(|| kept[place].0.identity.clone());
-            figures_rows += u64::from(loser.rows);
             collisions.push(Collision {
                 folded: loser.identity,
                 owner,
@@ -320,7 +321,6 @@ impl Pipeline<'_> {
         for ((call, wire), owner) in kept.into_iter().zip(owners) {
             match owner {
                 Some(owner) if owner != call.identity => {
-                    figures_rows += u64::from(call.rows);
                     collisions.push(Collision {
                         folded: call.identity,
                         owner,
@@ -337,11 +337,7 @@ impl Pipeline<'_> {
                     crate::intake::describe(&collision.owner, intake.clock().kind())
                 );
             }
-            {
-                let mut figures = self.board.figures();
-                figures.collisions += collisions.len() as u64;
-                figures.collided_rows += figures_rows;
-            }
+            self.board.figures().collisions += collisions.len() as u64;
             self.ledger.record_collisions(self.run, collisions).await?;
         }
         Ok(result)
@@ -426,6 +422,7 @@ impl Pipeline<'_> {
                 }
                 Fate::Unmatched(_) => {
                     figures.answered += 1;
+                    figures.numbers.unmatched(number);
                     figures.calls.unmatched += 1;
                 }
                 Fate::Rejected(_) => {
@@ -439,6 +436,19 @@ impl Pipeline<'_> {
         }
         figures.answered - before
     }
+}
+
+/// What a slice comes to.
+#[derive(Default)]
+struct Plans {
+    /// Drift marks to set or to clear.
+    drifts: Vec<(Identity, bool)>,
+    /// Known calls that today's rules drop.
+    dropped: Vec<Identity>,
+    /// Known calls to send.
+    due: Vec<Due>,
+    /// Calls that the ledger does not know.
+    new: Vec<(Call, WireForm)>,
 }
 
 /// A call that is to be sent: its intent for the ledger, its form for the CRM.
