@@ -114,11 +114,21 @@ pub async fn sync(
         run,
         plan,
         stop: context.stop.clone(),
+        read_until: limits
+            .deadline
+            .and_then(|at| at.checked_add(config.target.timeout)),
     };
-    let opened = open_source(config, &settings, window).await;
     let mut remarks = Remarks::default();
+    let mut stop = context.stop.clone();
+    // Without an index the whole table is spooled before this returns: a signal does not wait for it.
+    let opened = tokio::select! {
+        biased;
+        asked = pipeline::asked(&mut stop) => Err(asked),
+        opened = open_source(config, &settings, window) => Ok(opened),
+    };
     let (summary, failure) = match opened {
-        Ok((mut intake, expected)) => {
+        Err(asked) => (Summary::nothing(Ending::Stopped(asked)), None),
+        Ok(Ok((mut intake, expected))) => {
             board.progress().expect_rows(expected);
             let undated = args.since.is_none();
             let (summary, failure) = pipeline
@@ -127,7 +137,7 @@ pub async fn sync(
             remarks = remember(&intake);
             (summary, failure)
         }
-        Err(error) => (Summary::nothing(), Some(Exit::from(error))),
+        Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
     };
     board.progress().finish();
     if let Some(exit) = failure.as_ref().filter(|exit| {
