@@ -178,7 +178,7 @@ pub(super) async fn within<T>(
 fn host(url: &Url) -> Result<String, SourceError> {
     Ok(match url.host() {
         None => "localhost".to_owned(),
-        Some(Host::Domain(name)) if name.is_empty() => "localhost".to_owned(),
+        Some(Host::Domain("")) => "localhost".to_owned(),
         Some(Host::Domain(name)) => decoded(name, "host")?,
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
