@@ -35,11 +35,13 @@ pub(super) fn entries(
 }
 
 pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Identity>>, Fault> {
+    // Without the hints, SQLite prefers to walk the whole table in the order of `call`.
     let mut statement = store.db.prepare_cached(
         "SELECT c.start, c.fold, c.source, c.destination \
-         FROM wire_forms w JOIN calls c ON c.job = w.job AND c.start = w.start AND c.id = w.call \
+         FROM wire_forms w INDEXED BY wire_forms_key \
+         CROSS JOIN calls c ON c.job = w.job AND c.start = w.start AND c.id = w.call \
          WHERE w.job = ?1 AND w.key_hash = ?2 AND w.initiated = ?3 AND w.source = ?4 AND w.destination = ?5 \
-         ORDER BY w.call LIMIT 1",
+         ORDER BY +w.call LIMIT 1",
     )?;
     let owner = |form: &WireForm| {
         statement

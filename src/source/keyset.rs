@@ -174,7 +174,11 @@ impl Layout {
     fn undated(&self) -> Vec<(String, Vec<Bound>)> {
         let t = &self.time;
         let mut conditions = vec![
-            (format!("{t} IS NULL"), Vec::new()),
+            // In MySQL, a zero date in a column that is NOT NULL "is null" too; it is counted with the early ones.
+            (
+                format!("{t} IS NULL AND ({t} < {}) IS NOT TRUE", self.place(1)),
+                vec![self.clock.bound(FIRST_SECOND)],
+            ),
             (
                 format!("{t} < {}", self.place(1)),
                 vec![self.clock.bound(FIRST_SECOND)],

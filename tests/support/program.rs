@@ -1,5 +1,7 @@
 //! Runs the real program, with nothing of the developer's environment.
 
+#![allow(dead_code, reason = "every test binary compiles all of it and uses some")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 

@@ -1,5 +1,7 @@
 //! A CRM on raw TCP that misbehaves on command. It records every request line it sees.
 
+#![allow(dead_code, reason = "every test binary compiles all of it and uses some")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
