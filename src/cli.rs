@@ -70,10 +70,17 @@ pub enum Command {
     /// Last runs, age of the last success, counts by state
     Status,
     /// Accept a new, empty ledger where the old one is lost
+    #[command(after_help = "Example:\n  cdrelay init --ledger")]
     Init(InitArgs),
     /// A NiMbox-style practice CRM on loopback
+    #[command(
+        after_help = "Examples:\n  cdrelay sandbox                       every number is known; Ctrl-C ends it\n  cdrelay sandbox --contacts numbers.txt --latency 50ms"
+    )]
     Sandbox(SandboxArgs),
     /// The main job, end to end, on embedded parts: needs nothing but this program
+    #[command(
+        after_help = "Example:\n  cdrelay demo --dir demo               leave the files in ./demo"
+    )]
     Demo(DemoArgs),
 }
 

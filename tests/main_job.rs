@@ -6,11 +6,11 @@ use std::path::Path;
 
 use cdrelay::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
 
-mod support;
 #[path = "support/golden.rs"]
 mod golden;
 #[path = "support/program.rs"]
 mod program;
+mod support;
 
 use golden::{Golden, Row, golden, inserts, stamp};
 use program::Program;
@@ -90,16 +90,25 @@ fn a_hundred_thousand_rows_of_master_csv_arrive_exactly_once() {
 fn replicate(source: &str, rows: &[Row], undated: u64) {
     let expected = golden(rows);
     let crm = Sandbox::start(SandboxOptions::default()).expect("the practice CRM starts");
-    let program = Program::new(&golden::config(source, crm.url.as_str().trim_end_matches('/')));
+    let program = Program::new(&golden::config(
+        source,
+        crm.url.as_str().trim_end_matches('/'),
+    ));
     let calls = expected.len() as u64;
 
     let dry = program.sync(&["--full", "--dry-run"], 0);
     assert_eq!(crm.stats().requests, 0, "a dry run sends nothing");
     assert_eq!(dry["calls"]["pending"].as_u64(), Some(calls), "{dry}");
-    assert!(!program.path("ledger.db").exists(), "a dry run writes nothing");
+    assert!(
+        !program.path("ledger.db").exists(),
+        "a dry run writes nothing"
+    );
 
     let full = program.sync(&["--full"], 0);
-    assert_eq!(full["rows"]["read"].as_u64(), Some(rows.len() as u64 + undated));
+    assert_eq!(
+        full["rows"]["read"].as_u64(),
+        Some(rows.len() as u64 + undated)
+    );
     assert_eq!(full["rows"]["skipped"]["invalid"].as_u64(), Some(undated));
     assert_eq!(full["calls"]["total"].as_u64(), Some(calls), "{full}");
     assert_eq!(full["calls"]["created"].as_u64(), Some(calls), "{full}");
@@ -118,7 +127,11 @@ fn replicate(source: &str, rows: &[Row], undated: u64) {
     deleted_days_come_back(&program, &crm, &expected);
 
     let listed = program.run(&["calls", "--state", "delivered", "--output", "json"]);
-    assert_eq!(listed.stdout.lines().count() as u64, calls, "the ledger agrees");
+    assert_eq!(
+        listed.stdout.lines().count() as u64,
+        calls,
+        "the ledger agrees"
+    );
 }
 
 /// Deletes three days in the middle; the next run sends exactly those again, and verifies the days around.
@@ -179,7 +192,9 @@ async fn the_real_calls_arrive_alike_from_master_csv_mariadb_and_postgresql() {
         .collect::<Result<_, _>>()
         .expect("read");
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\\', "\\\\"));
-    let mut insert = "INSERT INTO cdr (calldate, src, dst, duration, billsec, disposition, uniqueid) VALUES ".to_owned();
+    let mut insert =
+        "INSERT INTO cdr (calldate, src, dst, duration, billsec, disposition, uniqueid) VALUES "
+            .to_owned();
     for (i, record) in records.iter().enumerate() {
         let _ = write!(
             insert,
@@ -262,7 +277,14 @@ fn master_csv(path: &Path, rows: &[Row]) {
         let _ = writeln!(
             text,
             "\"\",\"{}\",\"{}\",\"from-internal\",\"\"\"\"\" <{}>\",\"SIP/1-1\",\"SIP/2-2\",\"Dial\",\"\",\"{start}\",,\"{end}\",{},0,\"{}\",\"DOCUMENTATION\",\"{}\",\"\",\"\",\"{}\",{}",
-            row.src, row.dst, row.src, row.duration, row.disposition, row.uniqueid, row.uniqueid, row.sequence
+            row.src,
+            row.dst,
+            row.src,
+            row.duration,
+            row.disposition,
+            row.uniqueid,
+            row.uniqueid,
+            row.sequence
         );
     }
     std::fs::write(path, text).expect("written");

@@ -1,7 +1,10 @@
 //! Generated FreePBX-shaped rows, and what a CRM must hold after them: computed here from the rows' meaning, with no
 //! code of the program.
 
-#![allow(dead_code, reason = "every test binary compiles all of it and uses some")]
+#![allow(
+    dead_code,
+    reason = "every test binary compiles all of it and uses some"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,9 +119,24 @@ pub fn rows(count: usize, now: i64, days: i64, seed: u64) -> Vec<Row> {
         let subscriber = 2_000_000 + random.below(7_999_999);
         let duration = random.below(900);
         match random.below(20) {
-            0 | 1 => row(extension, format!("7{:03}", random.below(60)), duration, "ANSWERED"),
-            2 => row(format!("0414555{:04}", random.below(9999)), "s".to_owned(), duration, "ANSWERED"),
-            3 => row(String::new(), format!("9{subscriber}"), duration, "NO ANSWER"),
+            0 | 1 => row(
+                extension,
+                format!("7{:03}", random.below(60)),
+                duration,
+                "ANSWERED",
+            ),
+            2 => row(
+                format!("0414555{:04}", random.below(9999)),
+                "s".to_owned(),
+                duration,
+                "ANSWERED",
+            ),
+            3 => row(
+                String::new(),
+                format!("9{subscriber}"),
+                duration,
+                "NO ANSWER",
+            ),
             4..=6 => {
                 // A ring group or a second trunk: legs of one call, the unanswered one first.
                 let dst = format!("90414{subscriber}");
@@ -127,11 +145,31 @@ pub fn rows(count: usize, now: i64, days: i64, seed: u64) -> Vec<Row> {
             }
             7 => {
                 // Two ways to dial one number in one second: one key.
-                row(extension.clone(), format!("9{subscriber}"), duration, "BUSY");
-                row(extension, format!("90212{subscriber}"), duration, "ANSWERED");
+                row(
+                    extension.clone(),
+                    format!("9{subscriber}"),
+                    duration,
+                    "BUSY",
+                );
+                row(
+                    extension,
+                    format!("90212{subscriber}"),
+                    duration,
+                    "ANSWERED",
+                );
             }
-            8..=10 => row(extension, format!("90012125550{:03}", random.below(999)), duration, "ANSWERED"),
-            11 => row(format!("+58414{subscriber}"), format!("0212{subscriber}"), duration, "ANSWERED"),
+            8..=10 => row(
+                extension,
+                format!("90012125550{:03}", random.below(999)),
+                duration,
+                "ANSWERED",
+            ),
+            11 => row(
+                format!("+58414{subscriber}"),
+                format!("0212{subscriber}"),
+                duration,
+                "ANSWERED",
+            ),
             _ => row(extension, format!("9{subscriber}"), duration, "ANSWERED"),
         }
     }
@@ -151,7 +189,13 @@ pub fn golden(rows: &[Row]) -> Golden {
             row.src.clone(),
             number(&row.dst),
         );
-        let preference = |row: &Row| (row.disposition != "ANSWERED", u64::MAX - row.duration, row.sequence);
+        let preference = |row: &Row| {
+            (
+                row.disposition != "ANSWERED",
+                u64::MAX - row.duration,
+                row.sequence,
+            )
+        };
         best.entry(key)
             .and_modify(|kept| {
                 if preference(row) < preference(kept) {

@@ -1,6 +1,9 @@
 //! Runs the real program, with nothing of the developer's environment.
 
-#![allow(dead_code, reason = "every test binary compiles all of it and uses some")]
+#![allow(
+    dead_code,
+    reason = "every test binary compiles all of it and uses some"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -78,8 +81,8 @@ impl Program {
         args.extend(["--output", "json"]);
         let ran = self.run(&args);
         assert_eq!(ran.code, code, "{args:?}: {ran:?}");
-        let value: Value = serde_json::from_str(&ran.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        let value: Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
         assert_eq!(value["exit"]["code"], code, "{value}");
         value
     }
