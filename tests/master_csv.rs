@@ -593,6 +593,34 @@ fn rows_without_a_start_belong_to_no_window() {
     );
 }
 
+fn packed(text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+#[test]
+fn a_damaged_gzip_file_is_named_and_not_passed_over() {
+    let whole = packed(&(stock("1") + "\n"));
+    let log = Log::new(stock("2") + "\n");
+    log.beside("Master.csv.1.gz", &whole[..whole.len() / 2], 100);
+    let mut source = CsvSource::new(log.path(), None, &BTreeMap::new(), Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(source.probe()).unwrap();
+    let error = runtime
+        .block_on(source.open(ColumnTime(0)..ColumnTime(4_102_444_800)))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("Master.csv.1.gz` is damaged: ")
+            && error.ends_with("; unpack what can be saved, or move it away"),
+        "{error}"
+    );
+}
+
 #[test]
 fn rotated_files_are_read_and_other_files_are_not() {
     let line = |destination: &str| stock(destination) + "\n";
@@ -602,34 +630,37 @@ fn rotated_files_are_read_and_other_files_are_not() {
     log.beside("Master.csv.2026-01-29-10-00-00", line("freeswitch"), 300);
     log.beside("acc.csv", line("account"), 50);
     log.beside("Master.csv.bak", line("backup"), 50);
-    log.beside("Master.csv.2.gz", b"\x1f\x8b", 400);
+    log.beside("Master.csv.2.bz2", b"BZh", 400);
+    log.beside("Master.csv.3.gz", packed(&line("packed")), 500);
     fs::create_dir(log.0.path().join("Master.csv.9")).unwrap();
     let reading = log.read();
     assert_eq!(
         reading.destinations(),
-        ["freeswitch", "dated", "one", "now"]
+        ["packed", "freeswitch", "dated", "one", "now"]
     );
     assert_eq!(reading.notes.len(), 1);
-    assert!(reading.notes[0].contains("Master.csv.2.gz` is compressed and was not read"));
     assert!(
-        reading
-            .profile
-            .notes
-            .iter()
-            .any(|note| note.starts_with("3 rotated files beside it"))
+        reading.notes[0].contains("Master.csv.2.bz2` is not compressed by gzip and was not read")
     );
     assert!(
         reading
             .profile
             .notes
             .iter()
-            .any(|note| note.contains("Master.csv.2.gz"))
+            .any(|note| note.starts_with("4 rotated files beside it"))
+    );
+    assert!(
+        reading
+            .profile
+            .notes
+            .iter()
+            .any(|note| note.contains("Master.csv.2.bz2"))
     );
 
     // gzip keeps the original until it is done.
     log.beside("Master.csv.1.gz", b"\x1f", 0);
     let reading = log.read();
-    assert_eq!(reading.destinations().len(), 4);
+    assert_eq!(reading.destinations().len(), 5);
     assert!(
         !reading
             .notes
@@ -638,9 +669,15 @@ fn rotated_files_are_read_and_other_files_are_not() {
     );
 
     fs::remove_file(log.path()).unwrap();
-    assert_eq!(log.read().destinations(), ["freeswitch", "dated", "one"]);
+    assert_eq!(
+        log.read().destinations(),
+        ["packed", "freeswitch", "dated", "one"]
+    );
     fs::write(log.path(), "").unwrap();
-    assert_eq!(log.read().destinations(), ["freeswitch", "dated", "one"]);
+    assert_eq!(
+        log.read().destinations(),
+        ["packed", "freeswitch", "dated", "one"]
+    );
 }
 
 #[test]

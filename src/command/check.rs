@@ -84,6 +84,9 @@ pub async fn run(context: &Context) -> Ended {
     };
     if let Some(config) = &config {
         findings.ok("configuration", config.path.display().to_string());
+        for sentence in config.monitor.unheard() {
+            findings.warn("monitor", sentence);
+        }
         rules(config, &mut findings);
         source(config, &mut findings).await;
         crm(config, &mut findings).await;

@@ -43,7 +43,7 @@ pub struct Context {
 /// Runs the program and gives its exit code.
 #[must_use]
 pub fn main(cli: &Cli) -> u8 {
-    log_to_stderr(cli.verbose);
+    log_to_stderr(cli.verbose, cli.quiet);
     // One crypto provider in the binary: without this, the first TLS connection would not know which to take.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -184,13 +184,14 @@ async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
     }
 }
 
-/// Log lines go to stderr: warnings always, more with `-v`; the HTTP and database crates never at a level that could
-/// show an address with its token.
-fn log_to_stderr(verbose: u8) {
-    let level = match verbose {
-        0 => "cdrelay=warn",
-        1 => "cdrelay=info",
-        _ => "cdrelay=debug",
+/// Log lines go to stderr: warnings unless `--quiet`, more with `-v`; the HTTP and database crates never, because they
+/// could show an address with its token.
+fn log_to_stderr(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "cdrelay=error",
+        (false, 0) => "cdrelay=warn",
+        (false, 1) => "cdrelay=info",
+        (false, _) => "cdrelay=debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
     let _ = tracing_subscriber::fmt()

@@ -284,3 +284,20 @@ pub struct MonitorConfig {
     /// How old the last success may grow before `--quiet` speaks about 4 and 11. Default 6 h.
     pub alert_after: Duration,
 }
+
+impl MonitorConfig {
+    /// What is set here and has no effect in this version: one sentence each, so that nobody waits for a signal that never
+    /// comes.
+    #[must_use]
+    pub fn unheard(&self) -> Vec<String> {
+        let textfile = self.textfile.as_ref().map(|_| "monitor.textfile");
+        let ping = self.ping_url.as_ref().map(|_| "monitor.ping_url");
+        [textfile, ping]
+            .into_iter()
+            .flatten()
+            .map(|key| {
+                format!("{key} is set, but this version does not act on it; watch the exit code or `cdrelay status --output json`")
+            })
+            .collect()
+    }
+}

@@ -22,6 +22,7 @@ use crate::report::{LatencyMs, Mode, Requests, RunReport, Timings, WindowText, r
 use crate::source::{SourceError, SourceProfile, TimeIndex};
 use crate::target::dry_run::DryRun;
 use crate::target::{self, CrmTarget};
+use crate::text::Shown;
 use board::Board;
 use pipeline::Pipeline;
 
@@ -39,7 +40,12 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Ended {
     if report.exit.alert || !context.quiet {
         match context.output {
             Output::Text => context.print(&text::render(&report, &remarks, config.source.timezone)),
-            Output::Json => context.print_json(&report),
+            Output::Json => {
+                for note in &remarks.notes {
+                    tracing::warn!("{}", Shown(note));
+                }
+                context.print_json(&report);
+            }
         }
     }
     Ok(report.exit)
@@ -127,7 +133,7 @@ pub async fn sync(
             let (summary, failure) = pipeline
                 .go(&mut intake, undated, crm.as_ref(), limits)
                 .await;
-            remarks = remember(&intake);
+            remarks = remember(config, &intake);
             (summary, failure)
         }
         Err(error) => (Summary::nothing(), Some(Exit::from(error))),
@@ -183,11 +189,6 @@ async fn open_source<'a>(
     window: Window,
 ) -> Result<(Intake<'a>, Option<u64>), SourceError> {
     let (source, profile) = connect_source(config).await?;
-    if let TimeIndex::Missing(statement) = &profile.index {
-        tracing::warn!(
-            "the time column has no index: the whole table is read once and spooled; to spare the PBX, run: {statement}"
-        );
-    }
     Intake::open(settings, source, profile, window).await
 }
 
@@ -360,8 +361,9 @@ async fn last_success_age(config: &Config) -> Result<Option<Duration>, LedgerErr
     Ok(since.map(|at| Duration::from_secs(u64::try_from(now - at).unwrap_or(0))))
 }
 
-fn remember(intake: &Intake<'_>) -> Remarks {
+fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
     let mut notes = intake.notes();
+    notes.extend(config.monitor.unheard());
     if let TimeIndex::Missing(statement) = &intake.profile().index {
         notes.insert(
             0,

@@ -1,7 +1,6 @@
 //! A file of which the records can be read.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{BufReader, Read};
 use std::time::{Duration, SystemTime};
 
 use super::CsvSource;
@@ -14,7 +13,7 @@ use crate::source::SourceError;
 
 /// A file that is being read.
 pub(super) struct Opened {
-    pub(super) records: Records<BufReader<io::Take<File>>>,
+    pub(super) records: Records<BufReader<Box<dyn Read + Send>>>,
     pub(super) layout: Layout,
     /// Whether its columns are named, by a header line or by the user.
     pub(super) named: bool,
@@ -37,7 +36,12 @@ impl CsvSource {
             .duration_since(written)
             .unwrap_or_default();
         // What is behind the present end is left to the next run, so that a pass ends however fast the file grows.
-        let input = BufReader::with_capacity(BUFFER_BYTES, handle.take(found.len().min(most)));
+        let input: Box<dyn Read + Send> = if file.packed {
+            Box::new(flate2::read::MultiGzDecoder::new(handle).take(most))
+        } else {
+            Box::new(handle.take(found.len().min(most)))
+        };
+        let input = BufReader::with_capacity(BUFFER_BYTES, input);
         let mut lines = Lines::new(input);
         let mut header = None;
         if lines.peek().map_err(failed)? == Some(LineEnd::Newline) {
@@ -52,7 +56,7 @@ impl CsvSource {
         }
         let names = self.csv_columns.as_ref().or(header.as_ref());
         let layout = Layout::new(names.map(Vec::as_slice), self.wishes(), &name)?;
-        let settled = age > SETTLED_AFTER && found.len() <= most;
+        let settled = file.packed || (age > SETTLED_AFTER && found.len() <= most);
         Ok(Opened {
             named: names.is_some(),
             records: Records::new(lines, layout.counts(), settled),

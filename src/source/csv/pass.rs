@@ -36,13 +36,8 @@ impl CsvSource {
             }
         }
         for file in log.compressed.iter().filter(|file| file.written >= since) {
-            // It is being compressed right now, and was read as it was before.
-            let plain = file.path.with_extension("");
-            if log.files.iter().any(|read| read.path == plain) {
-                continue;
-            }
             let note = format!(
-                "`{}` is compressed and was not read; it may hold calls of the window: unpack it and run again.",
+                "`{}` is not compressed by gzip and was not read; it may hold calls of the window: unpack it and run again.",
                 file.path.display()
             );
             tracing::warn!("{note}");

@@ -12,7 +12,7 @@ use crate::source::SourceError;
 pub(super) struct Log {
     /// Oldest first by the time they were last written; the one that is written now is the last.
     pub(super) files: Vec<LogFile>,
-    /// Rotated and compressed, and so not read; oldest first.
+    /// Rotated and compressed in another way than by gzip, and so not read; oldest first.
     pub(super) compressed: Vec<LogFile>,
 }
 
@@ -23,6 +23,8 @@ pub(super) struct LogFile {
     pub(super) path: PathBuf,
     /// When it was last written, Unix seconds.
     pub(super) written: i64,
+    /// Whether it has to be unpacked (gzip).
+    pub(super) packed: bool,
     inode: (u64, u64),
 }
 
@@ -68,6 +70,17 @@ impl Log {
             }
             tracing::warn!(%error, file = %path.display(), "rotated files cannot be looked for");
         }
+        // gzip keeps the original until it is done.
+        let plain: Vec<PathBuf> = log
+            .files
+            .iter()
+            .filter(|file| !file.packed)
+            .map(|file| file.path.clone())
+            .collect();
+        let original_is_there = |file: &LogFile| plain.contains(&file.path.with_extension(""));
+        log.files
+            .retain(|file| !file.packed || !original_is_there(file));
+        log.compressed.retain(|file| !original_is_there(file));
         if let Some(current) = &current {
             log.files.retain(|file| file.inode != current.inode);
         } else if log.files.is_empty() {
@@ -104,6 +117,10 @@ impl Log {
                 let file = LogFile::new(entry.path(), &found);
                 match kind {
                     Sibling::Plain => self.files.push(file),
+                    Sibling::Gzip => self.files.push(LogFile {
+                        packed: true,
+                        ..file
+                    }),
                     Sibling::Compressed => self.compressed.push(file),
                 }
             }
@@ -117,6 +134,7 @@ impl LogFile {
         Self {
             path,
             written: found.mtime(),
+            packed: false,
             inode: (found.dev(), found.ino()),
         }
     }
@@ -161,6 +179,17 @@ impl LogFile {
 
 /// An error of reading `path`, with the mend.
 pub(super) fn unreadable(path: &Path, error: io::Error) -> SourceError {
+    // What flate2 says of bytes that are no gzip, or end too early.
+    let damaged = matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    );
+    if damaged {
+        return SourceError::Unusable(format!(
+            "`{}` is damaged: {error}; unpack what can be saved, or move it away",
+            path.display()
+        ));
+    }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return SourceError::Unusable(format!(
             "`{}` may not be read by this user; let the user that runs cdrelay join the file's group",
@@ -179,6 +208,7 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> SourceError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sibling {
     Plain,
+    Gzip,
     Compressed,
 }
 
@@ -198,8 +228,14 @@ fn sibling(name: &[u8], other: &[u8]) -> Option<Sibling> {
     }
     let dot = suffix.iter().position(|&byte| byte == b'.')?;
     let (stem, extension) = suffix.split_at(dot);
-    let packed: [&[u8]; 7] = [b".gz", b".bz2", b".xz", b".zst", b".lz4", b".Z", b".zip"];
-    (digits(stem) && packed.contains(&extension)).then_some(Sibling::Compressed)
+    let others: [&[u8]; 6] = [b".bz2", b".xz", b".zst", b".lz4", b".Z", b".zip"];
+    if !digits(stem) {
+        None
+    } else if extension == b".gz" {
+        Some(Sibling::Gzip)
+    } else {
+        others.contains(&extension).then_some(Sibling::Compressed)
+    }
 }
 
 fn missing(path: &Path) -> SourceError {
@@ -232,7 +268,8 @@ mod tests {
         is("Master.csv-20260101", Some(Sibling::Plain));
         is("Master.csv-20260101-1735689600", Some(Sibling::Plain));
         is("Master.csv.2026-01-01-10-00-00", Some(Sibling::Plain));
-        is("Master.csv.2.gz", Some(Sibling::Compressed));
+        is("Master.csv.2.gz", Some(Sibling::Gzip));
+        is("Master.csv.3.bz2", Some(Sibling::Compressed));
         is("Master.csv-20260101.xz", Some(Sibling::Compressed));
         for other in [
             "Master.csv",

@@ -67,7 +67,7 @@ impl CsvSource {
         }
         if let Some(file) = log.compressed.last() {
             notes.push(format!(
-                "`{}` and {} in all are compressed and are not read; unpack those that hold calls you want.",
+                "`{}` and {} in all are not compressed by gzip and are not read; unpack those that hold calls you want.",
                 file.path.display(),
                 count(log.compressed.len() as u64, "rotated file"),
             ));
