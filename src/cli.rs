@@ -10,22 +10,26 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cdrelay", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Configuration file [default: $CDRELAY_CONFIG, ./cdrelay.toml, /etc/cdrelay/cdrelay.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Configuration [default: $CDRELAY_CONFIG, ./cdrelay.toml, /etc/cdrelay/cdrelay.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     pub config: Option<PathBuf>,
     /// Form of the result on stdout
-    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    // The values stand in the name: a list of its own would turn every help text into its long form.
+    #[arg(long, global = true, value_name = "text|json", hide_possible_values = true, default_value = "text", help_heading = EVERYWHERE)]
     pub output: Output,
     /// Say more on stderr; twice: every request
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
     /// Print nothing at all unless a person has to act (for cron)
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The heading of the flags that every verb takes.
+const EVERYWHERE: &str = "Everywhere";
 
 const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held calls · 4 incomplete, the \
 next run goes on · 5 source not readable · 6 the CRM does not speak as agreed · 10 ledger missing · 11 another run holds \
@@ -66,10 +70,17 @@ pub enum Command {
     /// Last runs, age of the last success, counts by state
     Status,
     /// Accept a new, empty ledger where the old one is lost
+    #[command(after_help = "Example:\n  cdrelay init --ledger")]
     Init(InitArgs),
     /// A NiMbox-style practice CRM on loopback
+    #[command(
+        after_help = "Examples:\n  cdrelay sandbox                       every number is known; Ctrl-C ends it\n  cdrelay sandbox --contacts numbers.txt --latency 50ms"
+    )]
     Sandbox(SandboxArgs),
     /// The main job, end to end, on embedded parts: needs nothing but this program
+    #[command(
+        after_help = "Example:\n  cdrelay demo --dir demo               leave the files in ./demo"
+    )]
     Demo(DemoArgs),
 }
 
@@ -79,7 +90,7 @@ pub struct SyncArgs {
     /// Look back `select.full_lookback`, and ask again about calls the CRM did not take
     #[arg(long)]
     pub full: bool,
-    /// First instant of the window: RFC 3339, or YYYY-MM-DD[ HH:MM[:SS]] in `source.timezone`
+    /// First instant of the window: RFC 3339, or `YYYY-MM-DD HH:MM:SS` in `source.timezone`; the time may be left out
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// First instant after the window [default: one day from now]
@@ -98,7 +109,7 @@ pub struct SyncArgs {
     #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,
     /// End with 3 when calls are unmatched
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "unmatched", hide_possible_values = true)]
     pub fail_on: Option<FailOn>,
 }
 

@@ -151,7 +151,8 @@ fn deleted_days_come_back(program: &Program, crm: &RunningSandbox, expected: &Go
 
     let before = crm.stats();
     let refill = program.sync(&["--full"], 0);
-    let verified = deleted["main"].as_u64().unwrap() + deleted["verify"].as_u64().unwrap();
+    let verified =
+        deleted["main"].as_u64().expect("a count") + deleted["verify"].as_u64().expect("a count");
     assert_eq!(refill["calls"]["created"].as_u64(), Some(gone), "{refill}");
     assert_eq!(
         refill["calls"]["existing"].as_u64(),

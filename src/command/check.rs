@@ -204,7 +204,7 @@ async fn source(config: &Config, findings: &mut Findings) {
     findings.ok("time zone", zone);
     match &profile.index {
         TimeIndex::Usable(name) => {
-            findings.ok("index", format!("the time column is led by {name}"))
+            findings.ok("index", format!("the time column is led by {name}"));
         }
         TimeIndex::File => findings.ok("index", "a file is read in one pass"),
         TimeIndex::Missing(statement) => findings.warn(

@@ -42,7 +42,7 @@ pub struct Context {
 
 /// Runs the program and gives its exit code.
 #[must_use]
-pub fn main(cli: Cli) -> u8 {
+pub fn main(cli: &Cli) -> u8 {
     log_to_stderr(cli.verbose, cli.quiet);
     // One crypto provider in the binary: without this, the first TLS connection would not know which to take.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -51,7 +51,7 @@ pub fn main(cli: Cli) -> u8 {
         .build();
     let exit = match runtime {
         Ok(runtime) => {
-            let exit = runtime.block_on(run(&cli));
+            let exit = runtime.block_on(run(cli));
             // A DNS look-up that hangs in a helper thread must not keep the program alive.
             runtime.shutdown_background();
             exit

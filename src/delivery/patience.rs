@@ -25,7 +25,7 @@ const FREE_RETRIES: u64 = 30;
 /// What the run's troubles so far say about the CRM.
 ///
 /// It tells *down* from *flaky* by a rate over waves: only failures since the last verdict count, and requests that were
-/// in flight together count once. A CRM that answers every second request never comes near [`DOWN_AT`]; one that answers
+/// in flight together count once. A CRM that answers every second request never comes near `DOWN_AT`; one that answers
 /// none is given up after some thirty requests, or six that could not connect or timed out, or five minutes.
 #[derive(Debug, Default)]
 pub struct Patience {

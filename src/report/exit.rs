@@ -33,6 +33,22 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, by its number.
+    pub const ALL: [Self; 12] = [
+        Self::Settled,
+        Self::Internal,
+        Self::Usage,
+        Self::Look,
+        Self::Incomplete,
+        Self::Source,
+        Self::Crm,
+        Self::LedgerMissing,
+        Self::Locked,
+        Self::LedgerUnusable,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
     /// The number that the shell sees.
     #[must_use]
     pub fn number(self) -> u8 {

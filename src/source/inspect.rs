@@ -497,48 +497,48 @@ mod tests {
     }
 
     #[track_caller]
-    fn start(cell: &Cell<'_>, kind: TimeKind, expected: StartCell) {
-        assert_eq!(cell.start(kind), expected, "{cell:?}");
+    fn start(cell: &Cell<'_>, kind: TimeKind, expected: &StartCell) {
+        assert_eq!(&cell.start(kind), expected, "{cell:?}");
     }
 
     #[test]
     fn cells_that_stand_for_no_date_are_missing_and_impossible_ones_unreadable() {
         let odd = |text: &str| StartCell::Unreadable(text.to_owned());
-        start(&Cell::Null, TimeKind::Wall, StartCell::Missing);
-        start(&Cell::NoDate, TimeKind::Wall, StartCell::Missing);
-        start(&Cell::Stamp(0), TimeKind::Wall, StartCell::Missing);
+        start(&Cell::Null, TimeKind::Wall, &StartCell::Missing);
+        start(&Cell::NoDate, TimeKind::Wall, &StartCell::Missing);
+        start(&Cell::Stamp(0), TimeKind::Wall, &StartCell::Missing);
         start(
             &Cell::Stamp(-30_610_224_000),
             TimeKind::Wall,
-            StartCell::Missing,
+            &StartCell::Missing,
         );
-        start(&Cell::Whole(0), TimeKind::Instant, StartCell::Missing);
+        start(&Cell::Whole(0), TimeKind::Instant, &StartCell::Missing);
         start(
             &Cell::Whole(86_400),
             TimeKind::Instant,
-            StartCell::At(ColumnTime(86_400)),
+            &StartCell::At(ColumnTime(86_400)),
         );
-        start(&Cell::Whole(86_400), TimeKind::Wall, odd("86400"));
+        start(&Cell::Whole(86_400), TimeKind::Wall, &odd("86400"));
         start(
             &Cell::Float(1_498_555_635.75),
             TimeKind::Instant,
-            StartCell::At(ColumnTime(1_498_555_635)),
+            &StartCell::At(ColumnTime(1_498_555_635)),
         );
-        start(&Cell::Float(f64::NAN), TimeKind::Instant, odd("NaN"));
+        start(&Cell::Float(f64::NAN), TimeKind::Instant, &odd("NaN"));
         start(
             &Cell::Whole(1_498_555_635_000),
             TimeKind::Instant,
-            odd("1498555635000"),
+            &odd("1498555635000"),
         );
         start(
             &Cell::Whole(i128::from(u64::MAX)),
             TimeKind::Instant,
-            odd("18446744073709551615"),
+            &odd("18446744073709551615"),
         );
         start(
             &Cell::Odd("2020-00-00 00:00:00".to_owned()),
             TimeKind::Wall,
-            odd("2020-00-00 00:00:00"),
+            &odd("2020-00-00 00:00:00"),
         );
     }
 

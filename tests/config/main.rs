@@ -1,5 +1,10 @@
 //! Configuration files: the examples, everything that can be wrong with one, and what must never be shown.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has said what is wrong"
+)]
+
 mod accepted;
 mod fingerprint;
 mod place;

@@ -3,7 +3,9 @@
 
 #![allow(
     dead_code,
-    reason = "every test binary compiles all of it and uses some"
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "every test binary compiles all of it, as a module of its own, and uses some"
 )]
 
 use std::collections::BTreeMap;

@@ -2,7 +2,10 @@
 
 #![allow(
     dead_code,
-    reason = "every test binary compiles all of it and uses some"
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "every test binary compiles all of it, as a module of its own, and uses some"
 )]
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,11 @@
 //! A CRM on raw TCP that misbehaves on command. It records every request line it sees.
 
-#![allow(dead_code, reason = "every test binary compiles all of it and uses some")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "every test binary compiles all of it, as a module of its own, and uses some"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

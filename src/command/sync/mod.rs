@@ -1,4 +1,4 @@
-//! `sync`: the main job. Sets the stage (lock, ledger, source, CRM), lets [`pipeline`] do it, and reports.
+//! `sync`: the main job. Sets the stage (lock, ledger, source, CRM), lets `pipeline` do it, and reports.
 
 mod board;
 mod pipeline;
