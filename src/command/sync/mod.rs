@@ -294,21 +294,13 @@ fn judge(
             ),
         ));
     }
-    if !report.dry_run && calls.pending > 0 {
-        let why = board
-            .last_trouble()
-            .unwrap_or_else(|| "not sent yet".to_owned());
-        exit = exit.worse(Exit::new(
-            Code::Incomplete,
-            format!("{pending} pending: {why}"),
-        ));
-    }
+    // Why sending ended comes first: of two sentences with one code the first stays. The CRM's words are hostile text.
     match &summary.ending {
-        Ending::Done => {}
+        Ending::Done | Ending::Stopped(_) => {}
         Ending::Down(why) => {
             exit = exit.worse(Exit::new(
                 Code::Incomplete,
-                format!("{pending} pending: {why}"),
+                format!("{pending} pending: {}", Shown(why)),
             ));
         }
         Ending::OutOfTime => {
@@ -317,8 +309,18 @@ fn judge(
                 format!("{pending} pending: --max-runtime passed"),
             ));
         }
-        Ending::Broken(why) => exit = exit.worse(Exit::new(Code::Crm, why.clone())),
-        Ending::Stopped(_) => {}
+        Ending::Broken(why) => {
+            exit = exit.worse(Exit::new(Code::Crm, Shown(why).to_string()));
+        }
+    }
+    if !report.dry_run && calls.pending > 0 {
+        let why = board
+            .last_trouble()
+            .unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!("{pending} pending: {}", Shown(&why)),
+        ));
     }
     if let Some(failure) = failure {
         exit = exit.worse(failure);
