@@ -51,7 +51,7 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
             &mut text,
             "same key",
             &format!(
-                "{} share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them",
+                "{} with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them",
                 count(report.collisions, "call")
             ),
         );

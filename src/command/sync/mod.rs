@@ -438,6 +438,7 @@ async fn last_success_age(config: &Config) -> Result<Option<Duration>, LedgerErr
         Some(run) => run.end.map(|end| end.ended),
         None => ledger.runs(1000).await?.last().map(|run| run.start.started),
     };
+    ledger.close().await?;
     Ok(since.map(|at| Duration::from_secs(u64::try_from(now - at).unwrap_or(0))))
 }
 
