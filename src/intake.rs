@@ -11,6 +11,7 @@ use crate::cdr::window::Window;
 use crate::cdr::{Assembled, Assembly, merge, select, wire};
 use crate::config::{Config, Side};
 use crate::number::chain::{Chain, Verdict};
+use crate::number::registry;
 use crate::report::Rows;
 use crate::report::text::ClockTally;
 use crate::source::{CallSource, Slice, SourceError, SourceProfile, StartCell};
@@ -92,16 +93,25 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// A rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
     pub fn new(config: &'a Config) -> anyhow::Result<Self> {
+        let at = |line: usize| format!("{}:{line}", config.path.display());
+        let mut problems: Vec<String> = registry::problems(&config.rules)
+            .into_iter()
+            .map(|problem| format!("{}: {problem}", at(problem.line)))
+            .collect();
+        if !problems.is_empty() {
+            anyhow::bail!("{}", problems.join("\n"));
+        }
         let destination = Chain::build(&config.rules, Side::Destination)?;
         let source = Chain::build(&config.rules, Side::Source)?;
-        let failures: Vec<String> = destination
-            .check(&config.rule_tests)
-            .into_iter()
-            .chain(source.check(&config.rule_tests))
-            .map(|failure| format!("{}:{}: {failure}", config.path.display(), failure.line))
-            .collect();
-        if !failures.is_empty() {
-            anyhow::bail!("{}", failures.join("\n"));
+        problems.extend(
+            destination
+                .check(&config.rule_tests)
+                .into_iter()
+                .chain(source.check(&config.rule_tests))
+                .map(|failure| format!("{}: {failure}", at(failure.line))),
+        );
+        if !problems.is_empty() {
+            anyhow::bail!("{}", problems.join("\n"));
         }
         Ok(Self {
             config,

@@ -26,6 +26,25 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// JSON text in which characters that [`Shown`] would escape are `\uXXXX`: the value stays the same, and nothing invisible
+/// reaches a terminal. In JSON such characters stand inside strings only.
+#[must_use]
+pub fn visible_json(json: &str) -> String {
+    use fmt::Write as _;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_invisible(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 /// Control characters, line and paragraph separators, zero-width characters, bidi marks and tags.
 fn is_invisible(c: char) -> bool {
     c.is_control()

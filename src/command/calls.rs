@@ -13,7 +13,7 @@ use crate::cli::{CallsArgs, Output};
 use crate::config::Config;
 use crate::ledger::{Access, Collision, Filter, Ledger, Listed};
 use crate::report::exit::{Code, Exit};
-use crate::text::Shown;
+use crate::text::{Shown, visible_json};
 
 /// Calls that are read from the ledger at a time.
 const PAGE: usize = 2_000;
@@ -56,7 +56,7 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
             match context.output {
                 Output::Text => line(&mut text, call, &config),
                 Output::Json => {
-                    let _ = writeln!(text, "{}", object(call));
+                    let _ = writeln!(text, "{}", visible_json(&object(call).to_string()));
                 }
             }
         }
@@ -98,12 +98,19 @@ async fn folded(
                     crate::intake::describe(folded, TimeKind::Wall),
                     crate::intake::describe(owner, TimeKind::Wall)
                 ),
-                Output::Json => writeln!(
-                    text,
-                    "{}",
-                    json!({"collision": {"start": stamp(folded.start), "source": folded.source.as_str(), "destination": folded.destination.as_str(),
-                        "owner": {"start": stamp(owner.start), "source": owner.source.as_str(), "destination": owner.destination.as_str()}}})
-                ),
+                Output::Json => {
+                    let side = |identity: &Identity| {
+                        json!({
+                            "start": stamp(identity.start),
+                            "source": identity.source.as_str(),
+                            "destination": identity.destination.as_str(),
+                        })
+                    };
+                    let mut object = side(folded);
+                    object["owner"] = side(owner);
+                    let line = json!({ "collision": object }).to_string();
+                    writeln!(text, "{}", visible_json(&line))
+                }
             };
         }
         context.print(&text);

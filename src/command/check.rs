@@ -109,6 +109,7 @@ pub async fn run(context: &Context) -> Ended {
         (n, _) => format!("Not ready: {} failed.", count(n as u64, "check")),
     };
     match context.output {
+        _ if context.quiet && failed == 0 => {}
         Output::Text => {
             let mut text = format!("{headline}\n\n");
             for line in &findings.lines {
@@ -242,7 +243,10 @@ async fn crm(config: &Config, findings: &mut Findings) {
     };
     match crm.probe().await {
         Probe::Ready(text) => findings.ok("crm", text),
-        Probe::Unavailable(why) => findings.fail("crm", Exit::new(Code::Incomplete, why)),
+        Probe::Unavailable(why) => {
+            let mend = format!("{why}; see that `target.url` is right and that the CRM is running");
+            findings.fail("crm", Exit::new(Code::Incomplete, mend));
+        }
         Probe::Broken(why) => findings.fail("crm", Exit::new(Code::Crm, why)),
     }
 }

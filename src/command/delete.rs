@@ -57,7 +57,7 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     let _lock = if args.dry_run {
         None
     } else {
-        Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?)
+        Some(unless_stopped(context, LedgerLock::acquire(&config.ledger.path, args.wait)).await??)
     };
     let access = if args.dry_run {
         Access::ReadOnly
@@ -67,7 +67,8 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     let at = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     let days = Affected::new(from, to, &config);
-    let lost = lost(&config, &settings, &ledger, &days, args.for_good).await?;
+    let looked = lost(&config, &settings, &ledger, &days, args.for_good);
+    let lost = unless_stopped(context, looked).await??;
     let counts = ledger.count_delivered(days.readings()).await?;
     let plan = Plan {
         from,
@@ -78,8 +79,12 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         lost,
         for_good: args.for_good,
     };
+    let asks = !args.yes && !args.dry_run;
     if context.output == Output::Text && !context.quiet {
         context.print(&plan.text(&config));
+    } else if asks && std::io::stdin().is_terminal() {
+        // Nobody is asked about what was not shown.
+        let _ = write!(std::io::stderr(), "{}", plan.text(&config));
     }
     if plan.lost > 0 && !args.allow_loss {
         ledger.close().await?;
@@ -98,8 +103,22 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         conclude(context, &config, &plan, None, true, &exit);
         return Ok(exit);
     }
-    if !args.yes && !confirmed(context)? {
+    if asks && !confirmed(context).await? {
+        ledger.close().await?;
         return Ok(Exit::new(Code::Settled, "nothing was deleted"));
+    }
+    // The last moment to turn back: from here on the request is on its way.
+    unless_stopped(context, std::future::ready(())).await?;
+    for older in ledger.unfinished_deletions().await? {
+        // What was interrupted over these days is done again now.
+        if from <= *older.days.start()
+            && *older.days.end() <= to
+            && older.purpose != Purpose::Rebuild
+        {
+            let reason = "interrupted; done again".to_owned();
+            let unknown = Deletion::Unknown { reason };
+            ledger.finish_deletion(older.id, at, unknown).await?;
+        }
     }
     let begun = ledger
         .begin_deletion(DeletionPlan {
@@ -119,7 +138,7 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
     ledger.close().await?;
-    let exit = exit(&deletion);
+    let exit = exit(&deletion, args.for_good);
     conclude(
         context,
         &config,
@@ -284,7 +303,7 @@ impl Plan {
             self.bounds.from, self.bounds.to
         );
         let fate = if self.for_good {
-            "they stay out until `sync --resend`"
+            "they, and those of these days that are still due, stay out until `sync --resend`"
         } else {
             "the next run that covers them sends them again"
         };
@@ -332,29 +351,45 @@ impl Plan {
     }
 }
 
-/// Asks, on a terminal.
-fn confirmed(context: &Context) -> Result<bool, Exit> {
+/// Does the work, unless somebody asks the program to stop before it is done.
+async fn unless_stopped<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, Exit> {
+    let mut stop = context.stop.clone();
+    tokio::select! {
+        biased;
+        asked = sync::asked(&mut stop) => Err(sync::stopped_before(asked)),
+        done = work => Ok(done),
+    }
+}
+
+/// Asks, on a terminal. A signal is an answer, too.
+async fn confirmed(context: &Context) -> Result<bool, Exit> {
     if !std::io::stdin().is_terminal() {
         return Err(Exit::new(
             Code::Usage,
             "nobody is there to ask; nothing was deleted; add --yes where that is meant, or --dry-run to look first",
         ));
     }
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = std::io::stderr();
     let _ = write!(stderr, "Delete them? [y/N] ");
     let _ = stderr.flush();
-    drop(stderr);
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    let yes = read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES");
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map(|_| answer)
+    });
+    let answer = unless_stopped(context, answer).await?;
+    let yes = matches!(&answer, Ok(Ok(answer)) if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"));
     if !yes {
-        context.print("Nothing was deleted.\n");
+        let _ = writeln!(stderr, "Nothing was deleted.");
     }
     Ok(yes)
 }
 
-fn exit(deletion: &Deletion) -> Exit {
-    match deletion {
+/// Nothing repeats a deletion by itself, so whatever did not come to pass is for a person.
+fn exit(deletion: &Deletion, for_good: bool) -> Exit {
+    let exit = match deletion {
         Deletion::Deleted { count: n } => Exit::new(
             Code::Settled,
             format!("the CRM deleted {}", count(*n, "call")),
@@ -373,6 +408,13 @@ fn exit(deletion: &Deletion) -> Exit {
                 Shown(reason)
             ),
         ),
+        Deletion::Unknown { reason } if for_good => Exit::new(
+            Code::Incomplete,
+            format!(
+                "the CRM may have deleted the calls or not: {}; no run sends them again; repeat the deletion",
+                Shown(reason)
+            ),
+        ),
         Deletion::Unknown { reason } => Exit::new(
             Code::Incomplete,
             format!(
@@ -382,6 +424,10 @@ fn exit(deletion: &Deletion) -> Exit {
             ),
         ),
         Deletion::Broken { reason } => Exit::new(Code::Crm, Shown(reason).to_string()),
+    };
+    Exit {
+        alert: exit.code != Code::Settled,
+        ..exit
     }
 }
 

@@ -13,8 +13,8 @@ pub fn run(context: &Context, _args: &InitArgs) -> Ended {
     let text = match accepted {
         Accepted::New => format!(
             "A new, empty ledger stands at {}.\n\
-             The next run asks the CRM about every call of its window: those it has already are reported as existing, none is \
-             doubled. Begin with: cdrelay sync --full\n",
+             The next run asks the CRM about every call of its window: none that it has already is doubled, \
+             and it may say of each whether it was there. Begin with: cdrelay sync --full\n",
             path.display()
         ),
         Accepted::HealthyAlready => format!(

@@ -1,6 +1,7 @@
 //! The verbs, one a file. This room picks concrete types (which source, which CRM), talks to the terminal, and turns
 //! every error into an exit code; no other room does any of it.
 
+use std::cell::RefCell;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use crate::delivery::Stop;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
-use crate::text::Shown;
+use crate::text::{Shown, visible_json};
 
 pub mod calls;
 pub mod check;
@@ -39,6 +40,8 @@ pub struct Context {
     pub quiet: bool,
     /// Set by the first and second signal.
     pub stop: watch::Receiver<Stop>,
+    /// Why a result could not be written, if one could not.
+    pub unwritten: RefCell<Option<std::io::Error>>,
 }
 
 /// Runs the program and gives its exit code.
@@ -80,13 +83,21 @@ async fn run(cli: &Cli) -> Exit {
         output: cli.output,
         quiet: cli.quiet,
         stop,
+        unwritten: RefCell::new(None),
     };
     let signals = listen_for_signals(sender);
     let ended = tokio::select! {
         ended = verb(&context, &cli.command) => ended,
         code = signals => Err(Exit::new(code, "stopped at once by a second signal; the next run goes on")),
     };
-    ended.unwrap_or_else(|exit| exit)
+    let exit = ended.unwrap_or_else(|exit| exit);
+    match context.unwritten.take() {
+        Some(error) => exit.worse(Exit::new(
+            Code::Internal,
+            format!("the result could not be written to stdout: {error}; what was done is done, and `cdrelay status` shows it"),
+        )),
+        None => exit,
+    }
 }
 
 async fn verb(context: &Context, command: &Command) -> Ended {
@@ -120,14 +131,20 @@ impl Context {
     /// Prints the result on stdout. A reader that went away (`| head`) is no error.
     pub fn print(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes());
-        let _ = stdout.flush();
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.unwritten.replace(Some(error));
+        }
     }
 
     /// Prints one JSON value on one line.
     pub fn print_json(&self, value: &impl serde::Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.print(&format!("{text}\n")),
+            Ok(text) => self.print(&format!("{}\n", visible_json(&text))),
             Err(error) => tracing::error!("cannot write JSON: {error}"),
         }
     }

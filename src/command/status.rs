@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Context, Ended, now};
 use crate::cli::Output;
 use crate::config::Config;
-use crate::ledger::{Access, Counts, Ledger, Run, State};
+use crate::ledger::{Access, Counts, Ledger, Purpose, Run, State};
 use crate::report::exit::{Code, Exit};
 use crate::text::{Shown, count};
 
@@ -30,7 +30,17 @@ pub async fn run(context: &Context) -> Ended {
             .unfinished_deletions()
             .await?
             .into_iter()
-            .map(|deletion| format!("{} to {}", deletion.days.start(), deletion.days.end()))
+            .map(|deletion| {
+                let fate = match deletion.purpose {
+                    Purpose::Withdraw => "no run sends its calls",
+                    Purpose::SendAgain | Purpose::Rebuild => "its calls are due again",
+                };
+                format!(
+                    "{} to {} was interrupted: {fate}",
+                    deletion.days.start(),
+                    deletion.days.end()
+                )
+            })
             .collect(),
         now: at,
     };
@@ -138,7 +148,7 @@ impl Standing {
         for days in &self.unfinished {
             let _ = writeln!(
                 text,
-                "  unfinished     a deletion of {days} was interrupted: its calls are due again; run the deletion again if it is still wanted"
+                "  unfinished     a deletion of {days}; run it again if it is still wanted"
             );
         }
         text.push_str("  runs\n");

@@ -84,7 +84,8 @@ pub fn said(scene: &Scene, ran: &Ran, code: i32, stdout: &str, stderr: &str) {
 
 /// What becomes of the calls of the named days.
 pub const AGAIN: &str = "the next run that covers them sends them again";
-pub const FOR_GOOD: &str = "they stay out until `sync --resend`";
+pub const FOR_GOOD: &str =
+    "they, and those of these days that are still due, stay out until `sync --resend`";
 
 /// What the source says about them.
 pub const HELD: &str = "holds all of them still";

@@ -168,14 +168,14 @@ fn a_bad_table_file_is_named_with_its_line() {
         )
     };
     scene.point_at_with(crm.url.as_str(), edit);
-    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: rule `moved` (line 16): cannot read the table `DIR/numbers.csv`: No such file or directory (os error 2)\n");
+    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: DIR/cdrelay.toml:16: rule `moved` (line 16): cannot read the table `DIR/numbers.csv`: No such file or directory (os error 2)\n");
     scene.program.write(
         "numbers.csv",
         "02125550100,02125550101\n02125550100,02125550102\n",
     );
-    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: rule `moved` (line 16): the table `DIR/numbers.csv` has `02125550100` in line 1 and in line 2 with different replacements; keep one\n");
+    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: DIR/cdrelay.toml:16: rule `moved` (line 16): the table `DIR/numbers.csv` has `02125550100` in line 1 and in line 2 with different replacements; keep one\n");
     scene.program.write("numbers.csv", "02125550100\n");
-    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: rule `moved` (line 16): the table `DIR/numbers.csv` is wrong in line 1: it has 1 field; write number and replacement, with one comma between them\n");
+    scene.said(&scene.program.run(&["sync"]), 2, "", "cdrelay: DIR/cdrelay.toml:16: rule `moved` (line 16): the table `DIR/numbers.csv` is wrong in line 1: it has 1 field; write number and replacement, with one comma between them\n");
     assert_eq!(crm.stats().requests, 0);
     scene.program.write("numbers.csv", "1,2\n");
     scene.settles_at(&crm, edit);

@@ -3,6 +3,8 @@
 mod board;
 mod pipeline;
 
+pub(super) use pipeline::asked;
+
 use std::time::{Duration, Instant};
 
 use super::{Context, Ended, fail, now};
@@ -83,7 +85,7 @@ pub async fn sync(
         let mut stop = context.stop.clone();
         Some(tokio::select! {
             biased;
-            asked = pipeline::asked(&mut stop) => return Err(stopped_before(asked)),
+            asked = asked(&mut stop) => return Err(stopped_before(asked)),
             lock = LedgerLock::acquire(&config.ledger.path, args.wait) => lock?,
         })
     };
@@ -143,7 +145,7 @@ pub async fn sync(
     // Without an index the whole table is spooled before this returns: a signal does not wait for it.
     let opened = tokio::select! {
         biased;
-        asked = pipeline::asked(&mut stop) => Err(Ending::Stopped(asked)),
+        asked = asked(&mut stop) => Err(Ending::Stopped(asked)),
         () = pipeline::past(pipeline.read_until) => Err(Ending::OutOfTime),
         opened = open_source(config, &settings, window) => Ok(opened),
     };
@@ -421,25 +423,31 @@ async fn overdue(config: &Config, exit: Exit) -> Exit {
     if exit.alert || !matches!(exit.code, Code::Incomplete | Code::Locked) {
         return exit;
     }
-    match last_success_age(config).await {
-        Ok(Some(age)) if age > config.monitor.alert_after => exit.overdue(&format!(
-            "the last success was {} ago",
-            humantime::format_duration(age)
-        )),
+    match last_success(config).await {
+        Ok(Some((what, age))) if age > config.monitor.alert_after => {
+            exit.overdue(&format!("{what} {} ago", humantime::format_duration(age)))
+        }
         Ok(_) | Err(_) => exit,
     }
 }
 
 /// How long ago the last run succeeded; where none ever did, how long ago the first of the latest thousand began.
-async fn last_success_age(config: &Config) -> Result<Option<Duration>, LedgerError> {
+async fn last_success(config: &Config) -> Result<Option<(&'static str, Duration)>, LedgerError> {
     let now = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadOnly, now).await?;
     let since = match ledger.last_success(None).await? {
-        Some(run) => run.end.map(|end| end.ended),
-        None => ledger.runs(1000).await?.last().map(|run| run.start.started),
+        Some(run) => run.end.map(|end| ("the last success was", end.ended)),
+        None => ledger
+            .runs(1000)
+            .await?
+            .last()
+            .map(|run| ("no run has succeeded since the first,", run.start.started)),
     };
     ledger.close().await?;
-    Ok(since.map(|at| Duration::from_secs(u64::try_from(now - at).unwrap_or(0))))
+    Ok(since.map(|(what, at)| {
+        let age = u64::try_from(now - at).unwrap_or(0);
+        (what, Duration::from_secs(age))
+    }))
 }
 
 fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {

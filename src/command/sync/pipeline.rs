@@ -698,7 +698,7 @@ async fn pass_on(mut stop: watch::Receiver<Stop>, brake: &watch::Sender<Stop>) -
 }
 
 /// Waits until somebody asks to stop.
-pub(super) async fn asked(stop: &mut watch::Receiver<Stop>) -> Stop {
+pub(in crate::command) async fn asked(stop: &mut watch::Receiver<Stop>) -> Stop {
     match stop.wait_for(|asked| *asked != Stop::No).await {
         Ok(asked) => *asked,
         // Nobody is left who could ask.
