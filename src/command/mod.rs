@@ -180,7 +180,7 @@ async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
     }
     match first {
         Stop::Terminate => Code::Terminated,
-        Stop::No | Stop::Interrupt => Code::Interrupted,
+        Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
     }
 }
 

@@ -1,6 +1,11 @@
 //! How many requests may be in flight, and how fast they may start. Pure: time is passed in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Timers tick in milliseconds: so much lateness may be caught up, or a high rate would never be reached.
+const CATCH_UP: Duration = Duration::from_millis(10);
 
 /// The in-flight window. The first request goes alone; every verdict then opens the window by one, which doubles it
 /// with each round trip, until the CRM shows pressure for the first time: from then on it grows by one a round trip and
@@ -26,7 +31,9 @@ impl Pace {
             pressed: false,
             credit: 0,
             halved_at: None,
-            gap: max_rps.map(|rps| Duration::from_secs(1) / rps.max(1)),
+            // Rounded up: a third of a second cut short would be more than three a second.
+            gap: max_rps
+                .map(|rps| Duration::from_nanos(1_000_000_000u64.div_ceil(rps.max(1).into()))),
             next_start: None,
         }
     }
@@ -58,20 +65,29 @@ impl Pace {
         self.limit = (self.limit / 2).max(1);
     }
 
-    /// How long the next start has to wait for `max_rps`; zero when it may go now.
+    /// When the next request may start, as far as `max_rps` is concerned; `None`: at any time.
     #[must_use]
-    pub fn wait(&self, now: Instant) -> Duration {
+    pub fn next_start(&self) -> Option<Instant> {
         self.next_start
-            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
     /// A request leaves now.
     pub fn started(&mut self, now: Instant) {
         if let Some(gap) = self.gap {
-            // Timers tick in milliseconds: up to 10 ms of lateness may be caught up, so that a high rate is reached.
-            let earliest = now.checked_sub(Duration::from_millis(10)).unwrap_or(now);
+            // Where a tick is little beside the gap, nothing is caught up: a CRM that counts per second sees no burst.
+            let slack = if gap < CATCH_UP {
+                CATCH_UP
+            } else {
+                Duration::ZERO
+            };
+            let earliest = now.checked_sub(slack).unwrap_or(now);
             self.next_start = Some(self.next_start.unwrap_or(now).max(earliest) + gap);
         }
+    }
+
+    /// What was started was not sent after all, on purpose: it counts for nothing.
+    pub fn not_sent(&mut self) {
+        self.next_start = None;
     }
 }
 
@@ -136,10 +152,35 @@ mod tests {
     fn starts_are_spread_over_the_second() {
         let now = Instant::now();
         let mut pace = Pace::new(8, Some(10));
-        assert_eq!(pace.wait(now), Duration::ZERO);
+        assert_eq!(pace.next_start(), None);
         pace.started(now);
-        assert_eq!(pace.wait(now), Duration::from_millis(100));
+        assert_eq!(pace.next_start(), Some(now + Duration::from_millis(100)));
         pace.started(now + Duration::from_millis(100));
-        assert_eq!(pace.wait(now), Duration::from_millis(200));
+        assert_eq!(pace.next_start(), Some(now + Duration::from_millis(200)));
+        pace.started(now + Duration::from_millis(205));
+        assert_eq!(
+            pace.next_start(),
+            Some(now + Duration::from_millis(305)),
+            "a late start moves all that follow"
+        );
+        pace.not_sent();
+        assert_eq!(pace.next_start(), None);
+    }
+
+    #[test]
+    fn a_high_rate_survives_late_timers() {
+        let start = Instant::now();
+        let mut pace = Pace::new(8, Some(1000));
+        // Timers that are 3 ms late each time: without catching up, this would come to 250 a second.
+        let mut now = start;
+        let mut starts = 0;
+        while now < start + Duration::from_secs(1) {
+            while pace.next_start().is_none_or(|at| at <= now) {
+                pace.started(now);
+                starts += 1;
+            }
+            now = pace.next_start().unwrap_or(now) + Duration::from_millis(3);
+        }
+        assert!((990..=1011).contains(&starts), "{starts}");
     }
 }

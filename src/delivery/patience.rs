@@ -1,13 +1,16 @@
 //! When to try again, when to wait, and when to give a CRM up for this run. Pure: time and chance are passed in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::target::TroubleKind;
 
 /// Attempts a call gets in one run.
 pub const MAX_ATTEMPTS: u32 = 3;
 
-/// A longer `Retry-After` ends the run: the next one comes within the hour.
+/// A CRM that gave no verdict for so long since it first failed to, or asks to be left alone beyond it, is left to the
+/// next run: that one comes within the hour.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Points without any verdict after which a CRM counts as down.
@@ -23,15 +26,18 @@ const FREE_RETRIES: u64 = 30;
 ///
 /// It tells *down* from *flaky* by a rate over waves: only failures since the last verdict count, and requests that were
 /// in flight together count once. A CRM that answers every second request never comes near `DOWN_AT`; one that answers
-/// none is given up after some thirty requests, or six that could not connect or timed out.
+/// none is given up after some thirty requests, or six that could not connect or timed out, or five minutes.
 #[derive(Debug, Default)]
 pub struct Patience {
-    first_attempts: u64,
-    retries: u64,
     points: u32,
     waves: u32,
     html: u32,
+    /// When the last failure was counted.
     counted_at: Option<Instant>,
+    /// When the first failure since the last verdict was counted.
+    silent_since: Option<Instant>,
+    first_attempts: u64,
+    retries: u64,
 }
 
 /// What to do after a failure.
@@ -56,6 +62,7 @@ impl Patience {
         self.points = 0;
         self.waves = 0;
         self.html = 0;
+        self.silent_since = None;
     }
 
     /// Whether the last word was a failure: then one request at a time feels its way.
@@ -76,6 +83,7 @@ impl Patience {
             return Advice::Pause(Duration::ZERO);
         }
         self.counted_at = Some(now);
+        let silent_since = *self.silent_since.get_or_insert(now);
         self.waves += 1;
         self.points += match kind {
             // Refused connections and timeouts say more than an error page, and timeouts cost a deadline each.
@@ -91,7 +99,8 @@ impl Patience {
                 return Advice::WrongAddress;
             }
         }
-        if self.points >= DOWN_AT {
+        let silent_for = now.saturating_duration_since(silent_since);
+        if self.points >= DOWN_AT || silent_for > LONGEST_WAIT {
             return Advice::Down;
         }
         // The first failure is followed up at once; then the pauses double, up to 3.2 s, with full jitter.
@@ -100,6 +109,16 @@ impl Patience {
             n => 0.2 * f64::from(1u32 << (n - 2).min(4)),
         };
         Advice::Pause(Duration::from_secs_f64(longest * chance))
+    }
+
+    /// Whether a `Retry-After` is granted: no CRM is waited for longer than [`LONGEST_WAIT`] without a verdict, however
+    /// often it asks.
+    #[must_use]
+    pub fn grants(&self, asked: Duration, now: Instant) -> bool {
+        let silent_for = self
+            .silent_since
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        asked.saturating_add(silent_for) <= LONGEST_WAIT
     }
 
     /// Whether the run's budget allows another retry; it is spent when it does. With three attempts a call, an error
@@ -111,12 +130,6 @@ impl Patience {
             self.retries += 1;
         }
         within
-    }
-
-    /// Retries made so far.
-    #[must_use]
-    pub fn retries(&self) -> u64 {
-        self.retries
     }
 }
 
@@ -198,6 +211,30 @@ mod tests {
             })
             .last();
         assert_eq!(last, Some(Advice::WrongAddress));
+    }
+
+    #[test]
+    fn a_crm_that_asks_for_patience_again_and_again_gets_five_minutes_in_all() {
+        let start = Instant::now();
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let mut patience = Patience::default();
+        let mut busy = |now| patience.trouble(TroubleKind::Busy, now, now, 0.0);
+        assert!(matches!(busy(start), Advice::Pause(_)));
+        assert_eq!(busy(start + minutes(6)), Advice::Down);
+        let mut patience = Patience::default();
+        patience.trouble(TroubleKind::Busy, start, start, 0.0);
+        assert!(patience.grants(minutes(5), start));
+        assert!(!patience.grants(minutes(5) + Duration::from_secs(1), start));
+        assert!(!patience.grants(minutes(3), start + minutes(3)));
+        assert!(!patience.grants(Duration::MAX, start));
+        patience.verdict();
+        patience.trouble(
+            TroubleKind::Busy,
+            start + minutes(3),
+            start + minutes(3),
+            0.0,
+        );
+        assert!(patience.grants(minutes(3), start + minutes(3)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::call::Call;
 use crate::ledger::{Entry, State};
 use crate::progress::Progress;
 use crate::report::{Calls, Rows, RunReport};
@@ -31,8 +32,6 @@ pub(super) struct Figures {
     pub(super) dropped_merged: u64,
     /// Identities folded into another.
     pub(super) collisions: u64,
-    /// Rows of those.
-    pub(super) collided_rows: u64,
     /// Known calls that would look different today.
     pub(super) drift: u64,
     /// Calls handed to delivery.
@@ -67,6 +66,8 @@ pub(super) struct Numbers {
 pub(super) enum NumberFate {
     /// One call was sent ahead.
     Asked,
+    /// No contact has the number, still.
+    InVain,
     /// A contact has the number now.
     Matched,
 }
@@ -81,7 +82,7 @@ impl Numbers {
                 self.scouts_out += 1;
                 true
             }
-            Some(NumberFate::Asked | NumberFate::Matched) => {
+            Some(NumberFate::Asked | NumberFate::InVain | NumberFate::Matched) => {
                 if self.kept < MOST_FOLLOWERS {
                     self.kept += 1;
                     self.followers.entry(key).or_default().push(entry.clone());
@@ -98,19 +99,38 @@ impl Numbers {
         }
     }
 
-    /// Takes the calls that waited: those whose number matched, and the others.
+    /// No contact has this number.
+    pub(super) fn unmatched(&mut self, number: &str) {
+        if let Some(fate) = self.fates.get_mut(&hash(number))
+            && *fate == NumberFate::Asked
+        {
+            *fate = NumberFate::InVain;
+        }
+    }
+
+    /// Takes the calls that waited: those whose number matched, and those whose number was asked about in vain. Those
+    /// of a number without a verdict are left as they are: the next run asks again.
     pub(super) fn take(&mut self) -> (Vec<Entry>, Vec<Entry>) {
         let mut matched = Vec::new();
-        let mut others = Vec::new();
+        let mut in_vain = Vec::new();
         for (key, entries) in std::mem::take(&mut self.followers) {
             match self.fates.get(&key) {
                 Some(NumberFate::Matched) => matched.extend(entries),
-                Some(NumberFate::Asked) | None => others.extend(entries),
+                Some(NumberFate::InVain) => in_vain.extend(entries),
+                Some(NumberFate::Asked) | None => {}
             }
         }
         matched.sort_by(|a, b| a.identity.cmp(&b.identity));
-        others.sort_by(|a, b| a.identity.cmp(&b.identity));
-        (matched, others)
+        in_vain.sort_by(|a, b| a.identity.cmp(&b.identity));
+        (matched, in_vain)
+    }
+}
+
+impl Figures {
+    /// A rule drops this call: its rows count as skipped, those that the intake had counted as merged too.
+    pub(super) fn drop_call(&mut self, call: &Call) {
+        self.dropped_rows += u64::from(call.rows);
+        self.dropped_merged += u64::from(call.rows.saturating_sub(1));
     }
 }
 
@@ -127,7 +147,6 @@ impl Board {
                 dropped_rows: 0,
                 dropped_merged: 0,
                 collisions: 0,
-                collided_rows: 0,
                 drift: 0,
                 handed: 0,
                 answered: 0,
@@ -186,7 +205,8 @@ impl Board {
         let figures = self.figures.borrow();
         report.rows = figures.rows;
         report.rows.skipped.dropped_by_rule += figures.dropped_rows;
-        report.rows.merged = report.rows.merged - figures.dropped_merged + figures.collided_rows;
+        // A folded call takes one place among the merged rows; its own legs have theirs already.
+        report.rows.merged = report.rows.merged - figures.dropped_merged + figures.collisions;
         report.calls = figures.calls;
         report.calls.pending += figures.handed - figures.answered;
         report.calls.total = report.calls.sum();
@@ -207,5 +227,103 @@ pub(super) fn resting(figures: &mut Figures, state: State) {
         State::Withdrawn => figures.calls.withdrawn += 1,
         State::Held => figures.calls.held += 1,
         State::Pending | State::InFlight => figures.calls.pending += 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{ColumnTime, Disposition, Fold, Identity, Origin, RawNumber};
+    use crate::report::exit::{Code, Exit};
+    use crate::report::{Mode, Requests, Timings, WindowText};
+    use crate::target::Receipt;
+
+    fn identity(start: i64) -> Identity {
+        Identity {
+            start: ColumnTime(start),
+            fold: Fold(0),
+            source: RawNumber("100".into()),
+            destination: RawNumber("95550101".into()),
+        }
+    }
+
+    fn unmatched(start: i64) -> Entry {
+        Entry {
+            identity: identity(start),
+            state: State::Unmatched,
+            pending: None,
+            attempts: 1,
+            last_attempt: Some(0),
+            content_hash: 0,
+            drift: false,
+            receipt: Receipt::default(),
+            wire: None,
+        }
+    }
+
+    #[test]
+    fn one_call_goes_ahead_for_each_number_and_the_others_follow_its_verdict() {
+        let mut numbers = Numbers::default();
+        let calls = [("1", 1), ("1", 2), ("2", 3), ("2", 4), ("3", 5), ("3", 6)];
+        let ahead: Vec<bool> = calls
+            .iter()
+            .map(|(number, start)| numbers.is_scout(number, &unmatched(*start)))
+            .collect();
+        assert_eq!(ahead, [true, false, true, false, true, false]);
+        assert_eq!(numbers.scouts_out, 3);
+        numbers.matched("1");
+        numbers.unmatched("2");
+        // Nothing is known about 3: its scout got no verdict. And a match outweighs what another call was told.
+        numbers.unmatched("1");
+        let (matched, in_vain) = numbers.take();
+        assert_eq!(matched, [unmatched(2)]);
+        assert_eq!(in_vain, [unmatched(4)]);
+    }
+
+    #[test]
+    fn every_row_is_counted_once_whatever_became_of_its_call() {
+        let board = Board::new(Progress::new(false));
+        {
+            let mut figures = board.figures();
+            // Nine rows: a dropped call of three legs, a collision of two legs with a call of one, a call of three legs
+            // that is settled. The intake folds legs, and knows nothing of the rest.
+            figures.rows.read = 9;
+            figures.rows.merged = 2 + 1 + 2;
+            figures.drop_call(&Call {
+                identity: identity(1),
+                instant: 1,
+                duration: 0,
+                disposition: Disposition::Answered,
+                origin: Origin::default(),
+                extra: Vec::new(),
+                rows: 3,
+            });
+            figures.collisions = 1;
+            figures.handed = 1;
+            resting(&mut figures, State::Delivered);
+        }
+        let report = board.report(RunReport {
+            job: String::new(),
+            run_id: 1,
+            mode: Mode::Full,
+            dry_run: false,
+            window: WindowText {
+                since: String::new(),
+                until: String::new(),
+            },
+            rows: Rows::default(),
+            calls: Calls::default(),
+            collisions: 0,
+            drift: 0,
+            requests: Requests::default(),
+            timings: Timings::default(),
+            exit: Exit::new(Code::Settled, ""),
+        });
+        assert_eq!(report.rows.skipped.dropped_by_rule, 3);
+        assert_eq!(report.calls.total, 2);
+        assert_eq!(
+            report.rows.read,
+            report.rows.skipped.dropped_by_rule + report.rows.merged + report.calls.total
+        );
     }
 }

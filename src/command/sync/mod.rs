@@ -106,7 +106,9 @@ pub async fn sync(
     let limits = Limits {
         concurrency: config.target.concurrency,
         max_rps: config.target.max_rps,
-        deadline: runtime.and_then(|limit| started.checked_add(limit)),
+        deadline: runtime
+            .and_then(|limit| started.checked_add(limit))
+            .map(Into::into),
         proven,
     };
     let plan = PlanContext {
@@ -123,11 +125,21 @@ pub async fn sync(
         run,
         plan,
         stop: context.stop.clone(),
+        read_until: limits
+            .deadline
+            .and_then(|at| at.checked_add(config.target.timeout)),
     };
-    let opened = open_source(config, &settings, window).await;
     let mut remarks = Remarks::default();
+    let mut stop = context.stop.clone();
+    // Without an index the whole table is spooled before this returns: a signal does not wait for it.
+    let opened = tokio::select! {
+        biased;
+        asked = pipeline::asked(&mut stop) => Err(asked),
+        opened = open_source(config, &settings, window) => Ok(opened),
+    };
     let (summary, failure) = match opened {
-        Ok((mut intake, expected)) => {
+        Err(asked) => (Summary::nothing(Ending::Stopped(asked)), None),
+        Ok(Ok((mut intake, expected))) => {
             board.progress().expect_rows(expected);
             let undated = args.since.is_none();
             let (summary, failure) = pipeline
@@ -136,7 +148,7 @@ pub async fn sync(
             remarks = remember(config, &intake);
             (summary, failure)
         }
-        Err(error) => (Summary::nothing(), Some(Exit::from(error))),
+        Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
     };
     board.progress().finish();
     remarks.unmatched = board.unmatched_in_window();
@@ -294,15 +306,6 @@ fn judge(
             ),
         ));
     }
-    if !report.dry_run && calls.pending > 0 {
-        let why = board
-            .last_trouble()
-            .unwrap_or_else(|| "not sent yet".to_owned());
-        exit = exit.worse(Exit::new(
-            Code::Incomplete,
-            format!("{pending} pending: {why}"),
-        ));
-    }
     match &summary.ending {
         Ending::Done => {}
         Ending::Down(why) => {
@@ -312,13 +315,26 @@ fn judge(
             ));
         }
         Ending::OutOfTime => {
-            exit = exit.worse(Exit::new(
-                Code::Incomplete,
-                format!("{pending} pending: --max-runtime passed"),
-            ));
+            let what = if calls.pending > 0 {
+                format!("{pending} pending: --max-runtime passed")
+            } else {
+                "--max-runtime passed before the window was read to its end".to_owned()
+            };
+            exit = exit.worse(Exit::new(Code::Incomplete, what));
         }
         Ending::Broken(why) => exit = exit.worse(Exit::new(Code::Crm, why.clone())),
-        Ending::Stopped(_) => {}
+        // What failed is in `failure`, and says more.
+        Ending::Unheard | Ending::Stopped(_) => {}
+    }
+    // After the ending: that says best why calls are pending.
+    if !report.dry_run && calls.pending > 0 {
+        let why = board
+            .last_trouble()
+            .unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!("{pending} pending: {why}"),
+        ));
     }
     if let Some(failure) = failure {
         exit = exit.worse(failure);
@@ -328,11 +344,17 @@ fn judge(
             Code::Terminated,
             format!("stopped by SIGTERM; {pending} pending, the next run goes on"),
         )),
-        Ending::Stopped(Stop::No | Stop::Interrupt) => exit.worse(Exit::new(
+        Ending::Stopped(Stop::Interrupt) => exit.worse(Exit::new(
             Code::Interrupted,
             format!("stopped by SIGINT; {pending} pending, the next run goes on"),
         )),
-        Ending::Done | Ending::Down(_) | Ending::OutOfTime | Ending::Broken(_) => exit,
+        // No signal: what failed is judged above.
+        Ending::Stopped(Stop::No | Stop::Unrecorded)
+        | Ending::Done
+        | Ending::Down(_)
+        | Ending::OutOfTime
+        | Ending::Unheard
+        | Ending::Broken(_) => exit,
     }
 }
 

@@ -6,10 +6,14 @@
 //!
 //! The next slice is read while the last one is sent; a slice's statement is closed before its first call leaves, its
 //! intents are durable before that, and nothing is counted before it is on record. Two slices are in memory at most.
+//!
+//! Each of the three ends on its own account, and none waits for one that has ended: closed channels say so.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::board::{Board, resting};
 use crate::call::{Call, Disposition, Identity, Origin, WireForm};
@@ -48,6 +52,26 @@ pub(super) struct Pipeline<'a> {
     pub(super) run: RunId,
     pub(super) plan: PlanContext,
     pub(super) stop: watch::Receiver<Stop>,
+    /// When reading ends, done or not; `None`: when it is done.
+    pub(super) read_until: Option<Instant>,
+}
+
+/// How far the reading went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Through the whole window.
+    Whole,
+    /// As far as time allowed.
+    OutOfTime,
+    /// Until somebody asked to stop.
+    Stopped(Stop),
+}
+
+/// The reading side's two ways to the sending side.
+struct Way<'a> {
+    parcels: mpsc::Sender<Vec<Parcel<Ticket>>>,
+    /// Keeps requests from leaving once the ledger has failed.
+    brake: &'a watch::Sender<Stop>,
 }
 
 /// What ends the reading early.
@@ -89,11 +113,22 @@ impl Pipeline<'_> {
         let (parcels, incoming) = mpsc::channel(SLICES_AHEAD);
         let (settled, answers) = mpsc::channel(COMMIT);
         let (scouts, scouts_back) = watch::channel(0);
-        let (read, summary, recorded) = tokio::join!(
-            self.read(intake, undated, parcels, scouts_back),
-            delivery::deliver(crm, limits, incoming, settled, self.stop.clone()),
-            self.record(answers, scouts),
-        );
+        let (brake, braked) = watch::channel(Stop::No);
+        let way = Way {
+            parcels,
+            brake: &brake,
+        };
+        let (read, mut summary, recorded) = tokio::select! {
+            biased;
+            never = pass_on(self.stop.clone(), &brake) => match never {},
+            ended = async {
+                tokio::join!(
+                    self.read(intake, undated, way, scouts_back),
+                    delivery::deliver(crm, limits, incoming, settled, braked),
+                    self.record(answers, scouts),
+                )
+            } => ended,
+        };
         let tally = intake.tally();
         let mut figures = self.board.figures();
         figures.rows = tally.rows;
@@ -101,7 +136,18 @@ impl Pipeline<'_> {
         let failure = match (recorded, read) {
             (Err(error), _) => Some(Exit::from(error)),
             (Ok(()), Err(halt)) => Some(Exit::from(halt)),
-            (Ok(()), Ok(())) => None,
+            (Ok(()), Ok(Extent::Whole)) => None,
+            // Sending may have been through with all it got; the run is not.
+            (Ok(()), Ok(Extent::OutOfTime)) => {
+                if summary.ending == Ending::Done {
+                    summary.ending = Ending::OutOfTime;
+                }
+                None
+            }
+            (Ok(()), Ok(Extent::Stopped(asked))) => {
+                summary.ending = Ending::Stopped(asked);
+                None
+            }
         };
         (summary, failure)
     }
@@ -111,28 +157,74 @@ impl Pipeline<'_> {
         &self,
         intake: &mut Intake<'_>,
         undated: bool,
-        parcels: mpsc::Sender<Vec<Parcel<Ticket>>>,
-        mut scouts_back: watch::Receiver<u64>,
-    ) -> Result<(), Halt> {
-        if undated {
-            intake.count_undated().await?;
+        way: Way<'_>,
+        scouts_back: watch::Receiver<u64>,
+    ) -> Result<Extent, Halt> {
+        let done = self.read_window(intake, undated, &way, scouts_back).await;
+        if matches!(done, Err(Halt::Ledger(_))) {
+            // What is recorded no longer lasts, perhaps: what is in flight may land, and nothing follows.
+            way.brake.send_replace(Stop::Unrecorded);
         }
-        while let Some(batch) = intake.next().await? {
-            let rows = batch.rows;
-            // When sending has ended, the rest is still planned and counted, so that the report says what is missing;
-            // unless somebody wants the run to end.
-            let sending = !parcels.is_closed();
-            if !sending && *self.stop.borrow() != Stop::No {
-                break;
+        done
+    }
+
+    async fn read_window(
+        &self,
+        intake: &mut Intake<'_>,
+        undated: bool,
+        way: &Way<'_>,
+        mut scouts_back: watch::Receiver<u64>,
+    ) -> Result<Extent, Halt> {
+        if undated {
+            match self.in_time(intake.count_undated()).await {
+                Ok(counted) => counted?,
+                Err(extent) => return Ok(extent),
             }
+        }
+        loop {
+            let batch = match self.in_time(intake.next()).await {
+                Ok(Ok(Some(batch))) => batch,
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(extent) => return Ok(extent),
+            };
+            let rows = batch.rows;
+            // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
+            let sending = !way.parcels.is_closed();
             let due = self.plan(intake, batch, sending).await?;
             self.board.rows_done(rows);
-            if !due.is_empty() && sending {
-                // A closed channel means that sending has ended; the calls stay due by their intents.
-                let _ = parcels.send(due).await;
-            }
+            self.send(way, due).await?;
         }
-        self.follow_up(&parcels, &mut scouts_back).await?;
+        self.follow_up(way, &mut scouts_back).await?;
+        Ok(Extent::Whole)
+    }
+
+    /// Waits for the source, but not beyond a signal or the end of the run: a statement that hangs must not keep it.
+    /// The source is not used any more after that.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Extent> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            asked = asked(&mut stop) => Err(Extent::Stopped(asked)),
+            () = past(self.read_until) => Err(Extent::OutOfTime),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Hands parcels over to the sending side; takes their intents back where that has ended.
+    async fn send(&self, way: &Way<'_>, due: Vec<Parcel<Ticket>>) -> Result<(), LedgerError> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        if let Err(mpsc::error::SendError(unsent)) = way.parcels.send(due).await {
+            let records = unsent
+                .into_iter()
+                .map(|parcel| (parcel.ticket.identity, Recorded::NotAttempted))
+                .collect();
+            self.ledger
+                .record_outcomes(self.run, super::now().timestamp(), records)
+                .await?;
+        }
         Ok(())
     }
 
@@ -153,9 +245,7 @@ impl Pipeline<'_> {
         } else {
             self.ledger.entries(batch.from..batch.until, wires).await?
         };
-        let mut drifts = Vec::new();
-        let mut due = Vec::new();
-        let mut new = Vec::new();
+        let mut plans = Plans::default();
         let mut entries = entries.into_iter().peekable();
         for candidate in batch.calls {
             while entries
@@ -163,11 +253,20 @@ impl Pipeline<'_> {
                 .is_some()
             {}
             let entry = entries.next_if(|entry| entry.identity == candidate.call.identity);
-            self.decide(candidate, entry, &mut drifts, &mut due, &mut new);
+            self.decide(candidate, entry, &mut plans);
         }
+        let Plans {
+            drifts,
+            dropped,
+            mut due,
+            new,
+        } = plans;
         let new = self.fold_collisions(intake, new).await?;
         if !drifts.is_empty() {
             self.ledger.record_drift(drifts).await?;
+        }
+        if !dropped.is_empty() {
+            self.ledger.record_dropped(dropped).await?;
         }
         due.extend(new.into_iter().map(|(call, wire)| Due {
             ticket: Ticket {
@@ -208,14 +307,7 @@ impl Pipeline<'_> {
     }
 
     /// Decides about one call, and counts it where nothing is sent.
-    fn decide(
-        &self,
-        candidate: Candidate,
-        entry: Option<Entry>,
-        drifts: &mut Vec<(Identity, bool)>,
-        due: &mut Vec<Due>,
-        new: &mut Vec<(Call, WireForm)>,
-    ) {
+    fn decide(&self, candidate: Candidate, entry: Option<Entry>, plans: &mut Plans) {
         let Candidate { call, today } = candidate;
         let today_hash = match &today {
             Today::Wire(wire) => Some(wire.content_hash()),
@@ -226,16 +318,16 @@ impl Pipeline<'_> {
         if let Some(entry) = &entry {
             figures.drift += u64::from(decision.drift);
             if entry.drift != decision.drift {
-                drifts.push((call.identity.clone(), decision.drift));
+                plans.drifts.push((call.identity.clone(), decision.drift));
             }
         }
         match (decision.action, entry, today) {
-            (Action::Send, None, Today::Wire(wire)) => new.push((call, wire)),
+            (Action::Send, None, Today::Wire(wire)) => plans.new.push((call, wire)),
             (Action::Send, Some(entry), Today::Wire(wire)) => {
-                due.push(Due::again(call, &entry, wire, true));
+                plans.due.push(Due::again(call, &entry, wire, true));
             }
             (Action::Resend, Some(mut entry), _) => match entry.wire.take() {
-                Some(wire) => due.push(Due::again(call, &entry, wire, false)),
+                Some(wire) => plans.due.push(Due::again(call, &entry, wire, false)),
                 None => resting(&mut figures, entry.state),
             },
             (Action::Recheck, Some(mut entry), _) => {
@@ -247,7 +339,7 @@ impl Pipeline<'_> {
                     entry.wire = None;
                     let mut scout = Due::again(call, &entry, wire, false);
                     scout.ticket.scout = true;
-                    due.push(scout);
+                    plans.due.push(scout);
                 } else {
                     resting(&mut figures, entry.state);
                 }
@@ -255,8 +347,14 @@ impl Pipeline<'_> {
             (Action::Settled | Action::Withdrawn | Action::Held, Some(entry), _) => {
                 resting(&mut figures, entry.state);
             }
-            (Action::Dropped, _, _)
-            | (Action::Send, _, Today::Dropped)
+            (Action::Dropped, known, _) => {
+                // A call that waited to be rebuilt, and that today's rules drop, waits no longer.
+                plans
+                    .dropped
+                    .extend(known.is_some().then(|| call.identity.clone()));
+                figures.drop_call(&call);
+            }
+            (Action::Send, _, Today::Dropped)
             | (
                 Action::Resend
                 | Action::Recheck
@@ -265,10 +363,7 @@ impl Pipeline<'_> {
                 | Action::Held,
                 None,
                 _,
-            ) => {
-                figures.dropped_rows += u64::from(call.rows);
-                figures.dropped_merged += u64::from(call.rows - 1);
-            }
+            ) => figures.drop_call(&call),
         }
     }
 
@@ -305,12 +400,10 @@ impl Pipeline<'_> {
         let keys: Vec<WireForm> = kept.iter().map(|(_, wire)| wire.clone()).collect();
         let owners = self.ledger.owners(keys).await?;
         let mut collisions: Vec<Collision> = Vec::new();
-        let mut figures_rows = 0;
         for (loser, place) in folded {
             let owner = owners[place]
                 .clone()
                 .unwrap_or_else(|| kept[place].0.identity.clone());
-            figures_rows += u64::from(loser.rows);
             collisions.push(Collision {
                 folded: loser.identity,
                 owner,
@@ -320,7 +413,6 @@ impl Pipeline<'_> {
         for ((call, wire), owner) in kept.into_iter().zip(owners) {
             match owner {
                 Some(owner) if owner != call.identity => {
-                    figures_rows += u64::from(call.rows);
                     collisions.push(Collision {
                         folded: call.identity,
                         owner,
@@ -337,35 +429,38 @@ impl Pipeline<'_> {
                     crate::intake::describe(&collision.owner, intake.clock().kind())
                 );
             }
-            {
-                let mut figures = self.board.figures();
-                figures.collisions += collisions.len() as u64;
-                figures.collided_rows += figures_rows;
-            }
+            self.board.figures().collisions += collisions.len() as u64;
             self.ledger.record_collisions(self.run, collisions).await?;
         }
         Ok(result)
     }
 
     /// When every call that was sent ahead for its number is answered: sends the others of the numbers that matched,
-    /// and notes for the rest that their number was asked about.
+    /// and notes for those of the numbers that did not that they were asked about.
     async fn follow_up(
         &self,
-        parcels: &mpsc::Sender<Vec<Parcel<Ticket>>>,
+        way: &Way<'_>,
         scouts_back: &mut watch::Receiver<u64>,
     ) -> Result<(), LedgerError> {
+        if self.board.figures().numbers.scouts_out > 0 {
+            // Nothing more comes before the answers do: without this word, a refusal might be held back for ever.
+            let _ = way.parcels.send(Vec::new()).await;
+        }
         while self.board.figures().numbers.scouts_out > 0 {
             tokio::select! {
                 changed = scouts_back.changed() => if changed.is_err() { return Ok(()) },
-                () = parcels.closed() => return Ok(()),
+                () = way.parcels.closed() => return Ok(()),
             }
         }
-        let (matched, others) = self.board.figures().numbers.take();
-        if !others.is_empty() {
-            let identities = others.into_iter().map(|entry| entry.identity).collect();
+        let (matched, in_vain) = self.board.figures().numbers.take();
+        if !in_vain.is_empty() {
+            let identities = in_vain.into_iter().map(|entry| entry.identity).collect();
             self.ledger
                 .record_still_unmatched(super::now().timestamp(), identities)
                 .await?;
+        }
+        if way.parcels.is_closed() {
+            return Ok(());
         }
         let due: Vec<Due> = matched.into_iter().filter_map(Due::follower).collect();
         {
@@ -375,11 +470,8 @@ impl Pipeline<'_> {
             figures.resting_unmatched -= n;
             figures.handed += n;
         }
-        let parcels_due = self.hand_over(due).await?;
-        if !parcels_due.is_empty() {
-            let _ = parcels.send(parcels_due).await;
-        }
-        Ok(())
+        let due = self.hand_over(due).await?;
+        self.send(way, due).await
     }
 
     /// The recording side: answers in batches, each one transaction; counted when it is on record.
@@ -426,6 +518,7 @@ impl Pipeline<'_> {
                 }
                 Fate::Unmatched(_) => {
                     figures.answered += 1;
+                    figures.numbers.unmatched(number);
                     figures.calls.unmatched += 1;
                 }
                 Fate::Rejected(_) => {
@@ -439,6 +532,19 @@ impl Pipeline<'_> {
         }
         figures.answered - before
     }
+}
+
+/// What a slice comes to.
+#[derive(Default)]
+struct Plans {
+    /// Drift marks to set or to clear.
+    drifts: Vec<(Identity, bool)>,
+    /// Known calls that today's rules drop.
+    dropped: Vec<Identity>,
+    /// Known calls to send.
+    due: Vec<Due>,
+    /// Calls that the ledger does not know.
+    new: Vec<(Call, WireForm)>,
 }
 
 /// A call that is to be sent: its intent for the ledger, its form for the CRM.
@@ -488,6 +594,29 @@ impl Ticket {
     }
 }
 
+/// Passes a signal on to the sending side.
+async fn pass_on(mut stop: watch::Receiver<Stop>, brake: &watch::Sender<Stop>) -> Infallible {
+    let asked = asked(&mut stop).await;
+    brake.send_replace(asked);
+    std::future::pending().await
+}
+
+/// Waits until somebody asks to stop.
+pub(super) async fn asked(stop: &mut watch::Receiver<Stop>) -> Stop {
+    match stop.wait_for(|asked| *asked != Stop::No).await {
+        Ok(asked) => *asked,
+        // Nobody is left who could ask.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn past(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn intent(call: Call, wire: Option<WireForm>) -> Intent {
     Intent {
         identity: call.identity,
@@ -533,9 +662,9 @@ fn recorded(settled: &Settled<Ticket>) -> Recorded {
 impl Summary {
     /// Nothing was sent.
     #[must_use]
-    pub(super) fn nothing() -> Self {
+    pub(super) fn nothing(ending: Ending) -> Self {
         Self {
-            ending: Ending::Done,
+            ending,
             sent: 0,
             retried: 0,
             latency: delivery::Latency::default(),

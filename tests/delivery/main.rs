@@ -1,0 +1,10 @@
+//! The delivery engine against a CRM that plays scripts, in paused time: no test waits, whatever it waits for.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod crm;
+mod endings;
+mod pace;
+mod property;
+mod suspicion;
+mod trouble;
