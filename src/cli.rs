@@ -60,7 +60,9 @@ pub enum Command {
     /// Is everything ready? One line each, with the mend
     Check,
     /// Each rule step that numbers go through, and the result
-    #[command(after_help = "Example:\n  cdrelay explain 902122853348 92853348")]
+    #[command(
+        after_help = "Examples:\n  cdrelay explain 902122853348 92853348\n  cdrelay explain -- -5                 a number that begins with a dash"
+    )]
     Explain(ExplainArgs),
     /// List what the ledger holds
     #[command(
@@ -150,7 +152,7 @@ pub struct DeleteArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// Numbers as the PBX writes them
-    #[arg(required = true, value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "NUMBER")]
     pub numbers: Vec<String>,
     /// Explain them as callers: rules with `on = "source"`
     #[arg(long)]

@@ -68,6 +68,7 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
     if args.state.is_none() {
         folded(context, &ledger, &wall).await?;
     }
+    ledger.close().await?;
     if listed == 0 && context.output == Output::Text && !context.quiet {
         context.print("The ledger holds no such call.\n");
     }

@@ -19,10 +19,15 @@ use crate::intake::{Intake, Settings};
 use crate::ledger::{Access, DeletionPlan, Ledger, LedgerLock, Purpose, Selection};
 use crate::report::exit::{Code, Exit};
 use crate::target::{self, DeleteBounds, Deletion};
-use crate::text::count;
+use crate::text::{Shown, count};
 
 /// Calls that are read from the ledger at a time.
 const PAGE: usize = 4_096;
+
+/// Largest offset from UTC in use, in seconds (Pacific/Kiritimati). Where a CRM so far east counts days by its own clock,
+/// and takes the day named first along, the days it deletes begin that much before the same days in UTC. In the west
+/// they end later, within the day after the last one.
+const EASTERNMOST: i64 = 14 * 3600;
 
 /// Deletes, after showing and asking.
 pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
@@ -77,16 +82,18 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         context.print(&plan.text(&config));
     }
     if plan.lost > 0 && !args.allow_loss {
+        ledger.close().await?;
         return Err(Exit::new(
             Code::Usage,
             format!(
-                "{} that were delivered are no longer in the source, so nobody could send them again; nothing was deleted; \
-                 repeat with --allow-loss if they may go",
+                "the source does not hold {} any more that the CRM has, so nobody could send what is lost again; nothing was \
+                 deleted; repeat with --allow-loss if that may go",
                 count(plan.lost, "call")
             ),
         ));
     }
     if args.dry_run {
+        ledger.close().await?;
         let exit = Exit::new(Code::Settled, "dry run: nothing was deleted");
         conclude(context, &config, &plan, None, true, &exit);
         return Ok(exit);
@@ -124,8 +131,9 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     Ok(exit)
 }
 
-/// The days, as sets of calls. Whether the CRM's days are local or UTC, and whether the two days named on the wire go
-/// as well, is not known; every call that any reading takes along is looked after.
+/// The days, as sets of calls. Whether the CRM's days are local, UTC or those of its own place, and whether its bounds
+/// leave the two dates on the wire alone or only the midnights that begin them, is not known; every call that any reading
+/// takes along is looked after.
 struct Affected {
     main: Selection,
     around: Selection,
@@ -150,16 +158,19 @@ impl Affected {
             wire_dates: None,
         };
         let main = set(local(from, to));
+        let eastern = |range: Range<i64>| range.start - EASTERNMOST..range.end;
         let around = Selection {
-            instants: vec![local(before, after), utc(before, after)],
+            instants: vec![eastern(local(before, after)), eastern(utc(before, after))],
             wire_dates: Some(before..=after),
         };
+        // Between two midnights, both excluded: the first date goes, the second stays.
+        let midnights = |first: Range<i64>, last: Range<i64>| first.start + 1..last.start;
         let readings = vec![
             main.clone(),
             around.clone(),
             set(utc(from, to)),
-            set(local(before, after)),
-            set(utc(before, after)),
+            set(midnights(local(before, before), local(after, after))),
+            set(midnights(utc(before, before), utc(after, after))),
         ];
         // A wire date can lie a day off its instant's local and UTC dates.
         let wide = local(before, after);
@@ -291,7 +302,7 @@ impl Plan {
             "holds all of them still".to_owned()
         } else {
             format!(
-                "{} are gone from it and could never be sent again",
+                "does not hold {} any more, which could never be sent again",
                 count(self.lost, "call")
             )
         };
@@ -301,13 +312,23 @@ impl Plan {
             "  warning   the CRM deletes everybody's calls of these days: other PBXs', other configurations', hand-made ones.\n            \
              Every other configuration for this CRM has to run afterwards:\n            \
              cdrelay --config OTHER sync --resend --since {} --until {}\n",
-            self.bounds.from,
-            self.bounds
-                .to
-                .checked_add_days(Days::new(1))
-                .unwrap_or(self.bounds.to)
+            self.since(),
+            self.until()
         );
         text
+    }
+
+    /// First day of a window that holds every call the deletion may have taken along: a day before the first date on the
+    /// wire, for a CRM whose days begin earlier.
+    fn since(&self) -> NaiveDate {
+        let from = self.bounds.from;
+        from.checked_sub_days(Days::new(1)).unwrap_or(from)
+    }
+
+    /// First day after that window: the last date on the wire may end on the next day here.
+    fn until(&self) -> NaiveDate {
+        let to = self.bounds.to;
+        to.checked_add_days(Days::new(2)).unwrap_or(to)
     }
 }
 
@@ -340,26 +361,33 @@ fn exit(deletion: &Deletion) -> Exit {
         ),
         Deletion::Refused { reason } => Exit::new(
             Code::Look,
-            format!("the CRM refused the deletion, and nothing was deleted: {reason}"),
+            format!(
+                "the CRM refused the deletion, and nothing was deleted: {}",
+                Shown(reason)
+            ),
         ),
         Deletion::NotSent { reason } => Exit::new(
             Code::Incomplete,
-            format!("the CRM was not reached, and nothing was deleted: {reason}; try again later"),
+            format!(
+                "the CRM was not reached, and nothing was deleted: {}; try again later",
+                Shown(reason)
+            ),
         ),
         Deletion::Unknown { reason } => Exit::new(
             Code::Incomplete,
             format!(
-                "the CRM may have deleted the calls or not: {reason}; the next `cdrelay sync` that covers these days sends what \
-                 is missing, and the deletion can be repeated"
+                "the CRM may have deleted the calls or not: {}; the next `cdrelay sync` that covers these days sends what \
+                 is missing, and the deletion can be repeated",
+                Shown(reason)
             ),
         ),
-        Deletion::Broken { reason } => Exit::new(Code::Crm, reason.clone()),
+        Deletion::Broken { reason } => Exit::new(Code::Crm, Shown(reason).to_string()),
     }
 }
 
 /// What the CRM's count says about its reading of the bounds, where the readings differ.
 fn reading(deleted: u64, counts: &[u64]) -> Option<&'static str> {
-    let [local, _, utc, local_wide, utc_wide] = counts else {
+    let [local, _, utc, local_midnights, utc_midnights] = counts else {
         return None;
     };
     let names = [
@@ -372,12 +400,12 @@ fn reading(deleted: u64, counts: &[u64]) -> Option<&'static str> {
             "the two dates on the wire are left alone, and days are UTC",
         ),
         (
-            *local_wide,
-            "the two dates on the wire go as well, and days are local",
+            *local_midnights,
+            "only the midnights that begin the two dates on the wire are left alone, and days are local",
         ),
         (
-            *utc_wide,
-            "the two dates on the wire go as well, and days are UTC",
+            *utc_midnights,
+            "only the midnights that begin the two dates on the wire are left alone, and days are UTC",
         ),
     ];
     let mut fitting = names.iter().filter(|(n, _)| *n == deleted);
@@ -433,11 +461,8 @@ fn conclude(
                     let _ = writeln!(
                         text,
                         "To send them again now: cdrelay sync --since {} --until {}",
-                        plan.bounds.from,
-                        plan.bounds
-                            .to
-                            .checked_add_days(Days::new(1))
-                            .unwrap_or(plan.bounds.to)
+                        plan.since(),
+                        plan.until()
                     );
                 }
                 context.print(&text);

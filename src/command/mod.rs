@@ -13,6 +13,7 @@ use crate::delivery::Stop;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
+use crate::text::Shown;
 
 pub mod calls;
 pub mod check;
@@ -61,7 +62,13 @@ pub fn main(cli: &Cli) -> u8 {
     let speak = exit.code != Code::Settled && (exit.alert || !cli.quiet);
     if speak {
         let mut stderr = std::io::stderr().lock();
-        let _ = writeln!(stderr, "cdrelay: {}", exit.reason);
+        // Names of columns and files come from outside; only the line ends of a list of problems are ours.
+        let lines: Vec<String> = exit
+            .reason
+            .split('\n')
+            .map(|line| Shown(line).to_string())
+            .collect();
+        let _ = writeln!(stderr, "cdrelay: {}", lines.join("\n"));
     }
     exit.code.number()
 }

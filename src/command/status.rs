@@ -34,6 +34,7 @@ pub async fn run(context: &Context) -> Ended {
             .collect(),
         now: at,
     };
+    ledger.close().await?;
     match context.output {
         Output::Text => context.print(&standing.text(&config)),
         Output::Json => context.print_json(&standing.object(&config)),

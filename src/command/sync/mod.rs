@@ -306,12 +306,14 @@ fn judge(
             ),
         ));
     }
+    // Why sending ended comes first: of two sentences with one code the first stays. The CRM's words are hostile text.
     match &summary.ending {
-        Ending::Done => {}
+        // What failed is in `failure`, and says more.
+        Ending::Done | Ending::Unheard | Ending::Stopped(_) => {}
         Ending::Down(why) => {
             exit = exit.worse(Exit::new(
                 Code::Incomplete,
-                format!("{pending} pending: {why}"),
+                format!("{pending} pending: {}", Shown(why)),
             ));
         }
         Ending::OutOfTime => {
@@ -322,18 +324,17 @@ fn judge(
             };
             exit = exit.worse(Exit::new(Code::Incomplete, what));
         }
-        Ending::Broken(why) => exit = exit.worse(Exit::new(Code::Crm, why.clone())),
-        // What failed is in `failure`, and says more.
-        Ending::Unheard | Ending::Stopped(_) => {}
+        Ending::Broken(why) => {
+            exit = exit.worse(Exit::new(Code::Crm, Shown(why).to_string()));
+        }
     }
-    // After the ending: that says best why calls are pending.
     if !report.dry_run && calls.pending > 0 {
         let why = board
             .last_trouble()
             .unwrap_or_else(|| "not sent yet".to_owned());
         exit = exit.worse(Exit::new(
             Code::Incomplete,
-            format!("{pending} pending: {why}"),
+            format!("{pending} pending: {}", Shown(&why)),
         ));
     }
     if let Some(failure) = failure {

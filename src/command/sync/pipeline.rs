@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::board::{Board, resting};
-use crate::call::{Call, Disposition, Identity, Origin, WireForm};
+use crate::call::{Call, ColumnTime, Disposition, Fold, Identity, Origin, RawNumber, WireForm};
 use crate::delivery::{self, Ending, Fate, Limits, Parcel, Settled, Stop, Summary};
 use crate::intake::{Batch, Candidate, Intake, Today, preferred};
 use crate::ledger::{
@@ -398,7 +398,8 @@ impl Pipeline<'_> {
             }
         }
         let keys: Vec<WireForm> = kept.iter().map(|(_, wire)| wire.clone()).collect();
-        let owners = self.ledger.owners(keys).await?;
+        let mut owners = self.ledger.owners(keys).await?;
+        self.keep_folded(&kept, &mut owners).await?;
         let mut collisions: Vec<Collision> = Vec::new();
         for (loser, place) in folded {
             let owner = owners[place]
@@ -433,6 +434,56 @@ impl Pipeline<'_> {
             self.ledger.record_collisions(self.run, collisions).await?;
         }
         Ok(result)
+    }
+
+    /// A call that was folded into another stays folded while the ledger has that one: its key went out frozen, so what
+    /// other rules or another zone make of this one today must not go out beside it.
+    async fn keep_folded(
+        &self,
+        kept: &[(Call, WireForm)],
+        owners: &mut [Option<Identity>],
+    ) -> Result<(), LedgerError> {
+        let unowned = || {
+            kept.iter()
+                .zip(owners.iter())
+                .filter(|(_, owner)| owner.is_none())
+                .map(|((call, _), _)| call.identity.start)
+        };
+        let (Some(first), Some(last)) = (unowned().min(), unowned().max()) else {
+            return Ok(());
+        };
+        // Behind every identity of the second before the first.
+        let mut after = Some(Identity {
+            start: ColumnTime(first.0.saturating_sub(1)),
+            fold: Fold(u8::MAX),
+            source: RawNumber(String::new()),
+            destination: RawNumber(String::new()),
+        });
+        let mut recorded = HashMap::new();
+        loop {
+            let page = self.ledger.collisions(after, COMMIT).await?;
+            let more = page.len() == COMMIT;
+            after = page.last().map(|collision| collision.folded.clone());
+            recorded.extend(
+                page.into_iter()
+                    .take_while(|collision| collision.folded.start <= last)
+                    .map(|Collision { folded, owner }| (folded, owner)),
+            );
+            if !more || after.as_ref().is_none_or(|folded| folded.start > last) {
+                break;
+            }
+        }
+        for ((call, _), place) in kept.iter().zip(owners) {
+            let Some(owner) = recorded.remove(&call.identity).filter(|_| place.is_none()) else {
+                continue;
+            };
+            let second = owner.start..ColumnTime(owner.start.0.saturating_add(1));
+            let entries = self.ledger.entries(second, Wires::Due).await?;
+            if entries.iter().any(|entry| entry.identity == owner) {
+                *place = Some(owner);
+            }
+        }
+        Ok(())
     }
 
     /// When every call that was sent ahead for its number is answered: sends the others of the numbers that matched,

@@ -3,22 +3,23 @@
 //! Both bounds of the web service are exclusive; whether it means the named days or their midnights is not documented,
 //! so the bounds are one day wider than what is meant.
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 
 use super::strict::StrictReply;
 use super::verdict::{Answer, Reading, status_verdict, token_refused, unreadable, words};
 use crate::target::http::Fault;
 use crate::target::{DeleteBounds, Deletion, Outcome};
 
-/// The bounds for the days `from..=to`: one day before and one after. `None` where the calendar ends or the days are in
-/// the other order.
+/// The bounds for the days `from..=to`: one day before and one after. `None` where the days are in the other order, or a
+/// bound has no year of four digits, as the web service writes dates.
 pub(super) fn bounds(from: NaiveDate, to: NaiveDate) -> Option<DeleteBounds> {
+    let writable = |day: &NaiveDate| (0..=9999).contains(&day.year());
     if from > to {
         return None;
     }
     Some(DeleteBounds {
-        from: from.pred_opt()?,
-        to: to.succ_opt()?,
+        from: from.pred_opt().filter(writable)?,
+        to: to.succ_opt().filter(writable)?,
     })
 }
 
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(bounds(day("2024-01-02"), day("2024-01-01")), None);
         assert_eq!(bounds(NaiveDate::MIN, day("2024-01-01")), None);
         assert_eq!(bounds(day("2024-01-01"), NaiveDate::MAX), None);
+        assert_eq!(bounds(day("0000-01-01"), day("0000-01-01")), None);
+        assert_eq!(bounds(day("9999-12-31"), day("9999-12-31")), None);
     }
 
     #[test]

@@ -1,0 +1,72 @@
+//! `--quiet`, for cron, which mails whatever is printed: silence unless a person has to act.
+
+use super::scene::{Scene, closed_port, pass_on, sandbox};
+use super::unruly::{Reply, Unruly};
+
+#[test]
+fn quiet_is_silent_about_success_and_about_what_heals_by_itself() {
+    let scene = Scene::generated(60, 60);
+    let crm = sandbox();
+    scene.point_at(crm.url.as_str());
+    scene.said(&scene.program.run(&["sync", "--quiet"]), 0, "", "");
+    scene.said(
+        &scene.program.run(&["sync", "--quiet", "--full"]),
+        0,
+        "",
+        "",
+    );
+    scene.check(&crm);
+    scene.point_at(&format!("http://127.0.0.1:{}", closed_port()));
+    scene.said(
+        &scene.program.run(&["sync", "--quiet", "--resend"]),
+        4,
+        "",
+        "",
+    );
+    scene.settles_at(&crm, str::to_owned);
+}
+
+#[test]
+fn quiet_speaks_about_rejected_calls() {
+    let scene = Scene::generated(60, 61);
+    let behind = sandbox();
+    let addr = behind.addr;
+    let crm = Unruly::start(move |n, line| match n {
+        5 => Reply::Json(
+            200,
+            r#"{"error":true,"errors":{"duration":"no"}}"#.to_owned(),
+        ),
+        _ => pass_on(addr, line),
+    });
+    scene.point_at(&crm.url());
+    scene.said(&scene.program.run(&["sync", "--quiet"]), 3, "Finished, but look: the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      60 read; left out: 8 with a short destination, 3 without a caller's number; 8 folded into another row of the same call
+  calls     41: 40 created, 1 rejected
+  same key  3 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  requests  SENT
+  time      TIME
+", "cdrelay: the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words\n");
+    scene.said(&scene.program.run(&["sync", "--quiet"]), 0, "", "");
+    scene.settles_at(&behind, str::to_owned);
+}
+
+#[test]
+fn quiet_speaks_about_a_crm_that_refuses_the_token() {
+    let scene = Scene::generated(60, 62);
+    let crm = sandbox();
+    scene.program.write("crm.token", "other\n");
+    scene.point_at(crm.url.as_str());
+    scene.said(&scene.program.run(&["sync", "--quiet"]), 6, "Stopped: the CRM refused the token: token: el token no es válido; check `target.token_file`.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      60 read; left out: 5 with a short destination, 4 without a caller's number; 6 folded into another row of the same call
+  calls     45: 45 pending
+  same key  4 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  requests  SENT
+  time      TIME
+", "cdrelay: the CRM refused the token: token: el token no es válido; check `target.token_file`\n");
+    scene.program.write("crm.token", "sandbox\n");
+    scene.settles_at(&crm, str::to_owned);
+}
