@@ -13,7 +13,7 @@ use crate::config::{Config, Side};
 use crate::number::chain::{Chain, Verdict};
 use crate::report::Rows;
 use crate::report::text::ClockTally;
-use crate::source::{CallSource, Slice, SourceError, SourceProfile};
+use crate::source::{CallSource, Slice, SourceError, SourceProfile, StartCell};
 
 /// How often a slice is read again after an I/O error before the source counts as lost.
 const SLICE_RETRIES: u32 = 3;
@@ -63,6 +63,8 @@ pub struct Tally {
     pub invalid: Vec<String>,
     /// Time spent waiting for the source.
     pub read: Duration,
+    /// Rows with a usable start, and rows whose start is there and cannot be read.
+    pub starts: (u64, u64),
 }
 
 /// What turns a row into a call: settings only, no source.
@@ -154,7 +156,13 @@ impl<'a> Intake<'a> {
     ) -> Result<(Self, Option<u64>), SourceError> {
         let clock = Clock::new(profile.time, settings.config.source.timezone);
         let started = Instant::now();
-        let expected = source.open(window.column_window(&clock)).await?;
+        let mut tries = 0;
+        let expected = loop {
+            match source.open(window.column_window(&clock)).await {
+                Err(error) => again(error, &mut tries).await?,
+                Ok(expected) => break expected,
+            }
+        };
         let mut tally = Tally::default();
         tally.read += started.elapsed();
         Ok((
@@ -186,7 +194,13 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// [`SourceError`]
     pub async fn count_undated(&mut self) -> Result<(), SourceError> {
-        let undated = self.source.undated().await?;
+        let mut tries = 0;
+        let undated = loop {
+            match self.source.undated().await {
+                Err(error) => again(error, &mut tries).await?,
+                Ok(undated) => break undated,
+            }
+        };
         self.tally.rows.read += undated.rows;
         self.tally.rows.skipped.invalid += undated.rows;
         if undated.rows > 0 {
@@ -201,6 +215,20 @@ impl<'a> Intake<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// Why the window counts as unread, where starts were found and not one of them could be read.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        let (readable, unreadable) = self.tally.starts;
+        (readable == 0 && unreadable > 0).then(|| {
+            format!(
+                "not one of {} has a start that can be read, such as: {}; see `cdrelay check`, and set \
+                 `source.columns.initiated` to the column that holds the start of the call",
+                crate::text::count(unreadable, "row"),
+                self.tally.invalid.first().map_or("no example", String::as_str)
+            )
+        })
     }
 
     /// What was counted so far.
@@ -243,21 +271,21 @@ impl<'a> Intake<'a> {
         let mut tries = 0;
         loop {
             match self.source.next().await {
-                Err(SourceError::Unreachable { what, source }) if tries < SLICE_RETRIES => {
-                    tries += 1;
-                    tracing::warn!(
-                        "reading the source failed, trying the same slice again ({tries} of {SLICE_RETRIES}): {what}{}",
-                        source.map(|e| format!(": {e:#}")).unwrap_or_default()
-                    );
-                    tokio::time::sleep(Duration::from_millis(200 * u64::from(tries))).await;
-                }
-                other => return other,
+                Err(error) => again(error, &mut tries).await?,
+                Ok(slice) => return Ok(slice),
             }
         }
     }
 
     fn batch(&mut self, slice: Slice) -> Batch {
         let config = self.settings.config;
+        for row in &slice.rows {
+            match row.start {
+                StartCell::At(_) => self.tally.starts.0 += 1,
+                StartCell::Unreadable(_) => self.tally.starts.1 += 1,
+                StartCell::Missing => {}
+            }
+        }
         let assembled = Assembly {
             clock: &self.clock,
             window: self.window,
@@ -306,6 +334,28 @@ impl Tally {
                 format!("row {which}: {}", row.reason)
             }));
     }
+}
+
+/// Waits a little before the same is asked of the source again; gives the error back where that was done often enough, or
+/// cannot help.
+async fn again(error: SourceError, tries: &mut u32) -> Result<(), SourceError> {
+    let SourceError::Unreachable { what, source } = &error else {
+        return Err(error);
+    };
+    if *tries >= SLICE_RETRIES {
+        return Err(error);
+    }
+    *tries += 1;
+    let cause = source
+        .as_ref()
+        .map(|cause| format!(": {cause:#}"))
+        .unwrap_or_default();
+    tracing::warn!(
+        "reading the source failed, trying again ({tries} of {SLICE_RETRIES}): {}",
+        crate::text::Shown(&format!("{what}{cause}"))
+    );
+    tokio::time::sleep(Duration::from_millis(200 * u64::from(*tries))).await;
+    Ok(())
 }
 
 /// Whether `a` is to be kept rather than `b` where both would be sent under one key: the same order of preference as

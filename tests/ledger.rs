@@ -113,7 +113,10 @@ async fn open(path: &Path) -> (Ledger, RunId) {
 }
 
 async fn only(ledger: &Ledger) -> Entry {
-    let entries = ledger.entries(EVERYTHING, Wires::All).await.unwrap();
+    let entries = ledger
+        .entries(EVERYTHING, Wires::All, None, usize::MAX)
+        .await
+        .unwrap();
     assert_eq!(entries.len(), 1);
     entries[0].clone()
 }
@@ -299,7 +302,10 @@ async fn entries_come_in_the_order_of_identities_whatever_their_text() {
     ledger.record_intents(run, intents.clone()).await.unwrap();
     let mut expected: Vec<_> = intents.into_iter().map(|intent| intent.identity).collect();
     expected.sort();
-    let mut found: Vec<_> = ledger.entries(EVERYTHING, Wires::Due).await.unwrap();
+    let mut found: Vec<_> = ledger
+        .entries(EVERYTHING, Wires::Due, None, usize::MAX)
+        .await
+        .unwrap();
     // The window is half open: its end is not in it.
     expected.retain(|id| id.start.0 < i64::MAX);
     assert_eq!(
@@ -352,7 +358,10 @@ async fn settled_calls_bring_their_wire_form_only_when_asked() {
     send(&ledger, run, intent(1), 10, delivered()).await;
     send(&ledger, run, intent(2), 10, unmatched()).await;
     for (wires, expected) in [(Wires::Due, [false, true]), (Wires::All, [true, true])] {
-        let entries = ledger.entries(EVERYTHING, wires).await.unwrap();
+        let entries = ledger
+            .entries(EVERYTHING, wires, None, usize::MAX)
+            .await
+            .unwrap();
         let with: Vec<_> = entries.iter().map(|entry| entry.wire.is_some()).collect();
         assert_eq!(with, expected);
     }
@@ -423,7 +432,13 @@ async fn a_wire_key_belongs_to_its_first_call_within_a_job() {
         .await
         .unwrap();
     assert_eq!(other.owners(vec![longer]).await.unwrap(), [None]);
-    assert_eq!(other.entries(EVERYTHING, Wires::All).await.unwrap(), []);
+    assert_eq!(
+        other
+            .entries(EVERYTHING, Wires::All, None, usize::MAX)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -470,7 +485,7 @@ async fn followers_of_a_number_are_found_page_by_page() {
         .await
         .unwrap();
     let entries = ledger
-        .entries(ColumnTime(2)..ColumnTime(5), Wires::Due)
+        .entries(ColumnTime(2)..ColumnTime(5), Wires::Due, None, usize::MAX)
         .await
         .unwrap();
     let rested: Vec<_> = entries
@@ -685,7 +700,10 @@ async fn a_hundred_thousand_calls_go_through_in_blocks() {
     }
     ledger.close().await.unwrap();
     let (ledger, _) = open(&path).await;
-    let entries = ledger.entries(EVERYTHING, Wires::Due).await.unwrap();
+    let entries = ledger
+        .entries(EVERYTHING, Wires::Due, None, usize::MAX)
+        .await
+        .unwrap();
     assert_eq!(entries.len(), 100_000);
     for (entry, start) in entries.iter().zip(starts) {
         assert_eq!(
@@ -788,7 +806,10 @@ async fn several_days(ledger: &Ledger, run: RunId) {
 }
 
 async fn states(ledger: &Ledger) -> Vec<(i64, State, Option<PendingReason>)> {
-    let entries = ledger.entries(EVERYTHING, Wires::Due).await.unwrap();
+    let entries = ledger
+        .entries(EVERYTHING, Wires::Due, None, usize::MAX)
+        .await
+        .unwrap();
     entries
         .into_iter()
         .map(|e| (e.identity.start.0 - DAY_10, e.state, e.pending))
@@ -951,7 +972,10 @@ async fn a_rebuilt_call_is_frozen_anew_and_a_dropped_one_stays_out() {
         .record_dropped(vec![identity(DAY_10), identity(DAY_10 + 1)])
         .await
         .unwrap();
-    let entries = ledger.entries(EVERYTHING, Wires::All).await.unwrap();
+    let entries = ledger
+        .entries(EVERYTHING, Wires::All, None, usize::MAX)
+        .await
+        .unwrap();
     assert_eq!(
         (entries[0].state, entries[0].drift),
         (State::Delivered, false)
@@ -1065,7 +1089,10 @@ async fn play(path: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 };
                 ledger.finish_deletion(begun.id, 1, result).await.unwrap();
                 if rebuilt {
-                    let entries = ledger.entries(EVERYTHING, Wires::Due).await.unwrap();
+                    let entries = ledger
+                        .entries(EVERYTHING, Wires::Due, None, usize::MAX)
+                        .await
+                        .unwrap();
                     for entry in entries {
                         if entry.pending == Some(PendingReason::Rebuild) {
                             bytes.remove(&entry.identity.start.0);
@@ -1086,7 +1113,10 @@ async fn play(path: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
             resend,
             recheck_before: 0,
         };
-        let entries = ledger.entries(EVERYTHING, Wires::All).await.unwrap();
+        let entries = ledger
+            .entries(EVERYTHING, Wires::All, None, usize::MAX)
+            .await
+            .unwrap();
         let mut sent = Vec::new();
         for (n, start) in calls.into_iter().enumerate() {
             let entry = entries

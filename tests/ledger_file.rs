@@ -153,7 +153,13 @@ async fn a_reader_creates_nothing_and_writes_nothing() {
     assert!(!opened.created);
     let run = start(&reader).await.unwrap();
     reader.record_intents(run, vec![intent(1)]).await.unwrap();
-    assert_eq!(reader.entries(EVERYTHING, Wires::All).await.unwrap(), []);
+    assert_eq!(
+        reader
+            .entries(EVERYTHING, Wires::All, None, usize::MAX)
+            .await
+            .unwrap(),
+        []
+    );
     reader.close().await.unwrap();
     assert_eq!(files(&directory), [""; 0]);
 
@@ -172,7 +178,11 @@ async fn a_reader_creates_nothing_and_writes_nothing() {
         .await
         .unwrap();
     assert_eq!(
-        reader.entries(EVERYTHING, Wires::All).await.unwrap().len(),
+        reader
+            .entries(EVERYTHING, Wires::All, None, usize::MAX)
+            .await
+            .unwrap()
+            .len(),
         3
     );
     assert_eq!(reader.counts().await.unwrap().drift, 0);
@@ -260,7 +270,7 @@ fn only_a_missing_or_empty_ledger_is_replaced_on_request() {
     let (ledger, opened) = block_on(open(&path, Access::ReadWrite)).unwrap();
     assert!(!opened.created);
     assert_eq!(
-        block_on(ledger.entries(EVERYTHING, Wires::All)).unwrap(),
+        block_on(ledger.entries(EVERYTHING, Wires::All, None, usize::MAX)).unwrap(),
         []
     );
 }
@@ -508,7 +518,10 @@ fn intents_survive_a_kill_and_are_due() {
     block_on(async {
         for access in [Access::ReadOnly, Access::ReadWrite] {
             let (ledger, _) = open(&path, access).await.unwrap();
-            let entries = ledger.entries(EVERYTHING, Wires::Due).await.unwrap();
+            let entries = ledger
+                .entries(EVERYTHING, Wires::Due, None, usize::MAX)
+                .await
+                .unwrap();
             let states: Vec<_> = entries.iter().map(|entry| entry.state).collect();
             assert_eq!(
                 states,

@@ -109,7 +109,9 @@ impl Context {
     /// # Errors
     /// Code 2, with every problem of the file.
     pub fn load(&self) -> Result<Config, Exit> {
-        let env = |name: &str| std::env::var(name).ok();
+        // What is no UTF-8 is kept as well as can be: a secret that is then refused is seen, one that is passed over is not.
+        let env =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let path = config::locate(self.config.as_deref(), &env)
             .map_err(|error| Exit::new(Code::Usage, error.to_string()))?;
         config::load(&path, &env).map_err(|errors| Exit::new(Code::Usage, errors.to_string()))
@@ -204,7 +206,7 @@ fn log_to_stderr(verbose: u8, quiet: bool) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(false)
         .with_target(false)
         .try_init();
 }

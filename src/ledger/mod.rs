@@ -100,7 +100,8 @@ impl Ledger {
         self.door.close().await
     }
 
-    /// The entries whose start lies in `range`, ordered by identity. A slice's worth: all are held in memory.
+    /// The entries whose start lies in `range`, ordered by identity, those after `after`, at most `limit`. Fewer than
+    /// `limit`: there are no more.
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -108,9 +109,11 @@ impl Ledger {
         &self,
         range: Range<ColumnTime>,
         wires: Wires,
+        after: Option<Identity>,
+        limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
         self.door
-            .ask(move |store| read::entries(store, &range, wires))
+            .ask(move |store| read::entries(store, &range, wires, after.as_ref(), limit))
             .await
     }
 
@@ -249,7 +252,8 @@ impl Ledger {
         self.door.ask(move |store| runs::latest(store, limit)).await
     }
 
-    /// The latest run that ended with 0 or 3, of one mode or of any.
+    /// The latest run that ended with 0 or 3, of one mode or of any. A backfill that ended before its own start says
+    /// nothing about how things stand, and does not count.
     ///
     /// # Errors
     /// [`LedgerError`]

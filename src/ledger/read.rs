@@ -20,13 +20,36 @@ pub(super) fn entries(
     store: &Store,
     range: &Range<ColumnTime>,
     wires: Wires,
+    after: Option<&Identity>,
+    limit: usize,
 ) -> Result<Vec<Entry>, Fault> {
     let mut statement = store.db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM calls c LEFT JOIN wire_forms w ON w.call = c.id AND (?4 OR c.state > 1) \
          WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 \
-         ORDER BY c.start, c.fold, c.source, c.destination"
+         AND (c.start, c.fold, c.source, c.destination) > (?2, ?5, ?6, ?7) \
+         ORDER BY c.start, c.fold, c.source, c.destination LIMIT ?8"
     ))?;
-    let mut rows = statement.query((store.job, range.start.0, range.end.0, wires == Wires::All))?;
+    // No identity sorts before one with a fold of -1.
+    let (start, fold, source, destination) = match after {
+        Some(id) if id.start >= range.start => (
+            id.start.0,
+            i64::from(id.fold.0),
+            id.source.as_str(),
+            id.destination.as_str(),
+        ),
+        Some(_) | None => (range.start.0, -1, "", ""),
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((
+        store.job,
+        start,
+        range.end.0,
+        wires == Wires::All,
+        fold,
+        source,
+        destination,
+        limit,
+    ))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(entry(row)?);

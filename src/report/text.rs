@@ -20,6 +20,8 @@ pub struct Remarks {
     pub clock: ClockTally,
     /// Calls of the window that wait for a contact with their number, asked about in this run or not.
     pub unmatched: u64,
+    /// Calls of the window that the CRM refused for good, in this run or before.
+    pub rejected: u64,
 }
 
 /// How wall times at zone transitions were read.
@@ -39,7 +41,7 @@ pub struct ClockTally {
 #[must_use]
 pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}", headline(report, remarks.unmatched));
+    let _ = writeln!(text, "{}", headline(report, remarks));
     let _ = writeln!(text);
     line(&mut text, "window", &window(report, zone));
     line(&mut text, "rows", &rows(report));
@@ -49,7 +51,7 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
             &mut text,
             "same key",
             &format!(
-                "{} share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them",
+                "{} with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them",
                 count(report.collisions, "call")
             ),
         );
@@ -76,9 +78,9 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
     text
 }
 
-/// The first line. `unmatched`: calls of the window that wait for a contact, asked about in this run or not.
+/// The first line.
 #[must_use]
-pub fn headline(report: &RunReport, unmatched: u64) -> String {
+pub fn headline(report: &RunReport, remarks: &Remarks) -> String {
     let calls = &report.calls;
     if report.dry_run && matches!(report.exit.code, Code::Settled | Code::Incomplete) {
         return match calls.pending {
@@ -94,22 +96,7 @@ pub fn headline(report: &RunReport, unmatched: u64) -> String {
         };
     }
     match report.exit.code {
-        Code::Settled if calls.total == 0 => {
-            "Everything is there: the window holds no call to send.".to_owned()
-        }
-        Code::Settled => {
-            let all = count(calls.total, "call");
-            let sent = match calls.created + calls.existing {
-                0 => "nothing to send".to_owned(),
-                n => format!("{n} of them sent now"),
-            };
-            match unmatched {
-                0 => format!("Everything is there: {all}, {sent}."),
-                n => format!(
-                    "Everything is settled: {all}, {sent}; {n} of them for numbers that no contact has (`cdrelay calls --state unmatched`)."
-                ),
-            }
-        }
+        Code::Settled => settled(report, remarks),
         Code::Incomplete => format!(
             "Not everything is there yet: {}. The next run goes on by itself.",
             report.exit.reason
@@ -127,6 +114,41 @@ pub fn headline(report: &RunReport, unmatched: u64) -> String {
         | Code::LedgerUnusable => {
             format!("Not finished: {}.", report.exit.reason)
         }
+    }
+}
+
+/// The first line where nothing is due. What is settled without being in the CRM is named, with the way to see it.
+fn settled(report: &RunReport, remarks: &Remarks) -> String {
+    let calls = &report.calls;
+    let mut but = Vec::new();
+    if remarks.unmatched > 0 {
+        but.push(format!(
+            "{} of them for numbers that no contact has (`cdrelay calls --state unmatched`)",
+            remarks.unmatched
+        ));
+    }
+    if remarks.rejected > 0 {
+        but.push(format!(
+            "{} of them refused by the CRM for good (`cdrelay calls --state rejected`)",
+            remarks.rejected
+        ));
+    }
+    if report.rows.skipped.invalid > 0 {
+        but.push(format!(
+            "{} could not be read, below",
+            count(report.rows.skipped.invalid, "row")
+        ));
+    }
+    let all = count(calls.total, "call");
+    let what = match (calls.total, calls.created + calls.existing) {
+        (0, _) => "the window holds no call to send".to_owned(),
+        (_, 0) => format!("{all}, nothing to send"),
+        (_, n) => format!("{all}, {n} of them sent now"),
+    };
+    if but.is_empty() {
+        format!("Everything is there: {what}.")
+    } else {
+        format!("Everything is settled: {what}; {}.", but.join("; "))
     }
 }
 

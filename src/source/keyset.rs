@@ -108,11 +108,30 @@ impl Clock {
     }
 }
 
-/// What a column of text holds, judged by one of its values; a wall clock where it holds none.
-pub(super) fn text_clock(sample: Option<&str>) -> Clock {
-    match parse_time_text(sample.unwrap_or("").as_bytes()).kind() {
-        Some(TimeKind::Instant) => Clock::InstantText,
-        Some(TimeKind::Wall) | None => Clock::Text,
+/// Values that decide what a column without a type of its own holds.
+pub(super) const SAMPLES: usize = 21;
+
+/// What most of some values are, the earlier of equally many; one stray value decides nothing. `None` for no value.
+pub(super) fn majority(clocks: impl Iterator<Item = Clock>) -> Option<Clock> {
+    let mut counts: Vec<(Clock, usize)> = Vec::new();
+    for clock in clocks {
+        match counts.iter_mut().find(|(known, _)| *known == clock) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((clock, 1)),
+        }
+    }
+    let most = counts.iter().map(|(_, count)| *count).max()?;
+    counts
+        .into_iter()
+        .find(|(_, count)| *count == most)
+        .map(|(clock, _)| clock)
+}
+
+/// What a column of text holds, judged by one of its values; `None` where that is no time.
+pub(super) fn text_clock(sample: &str) -> Option<Clock> {
+    match parse_time_text(sample.as_bytes()).kind()? {
+        TimeKind::Instant => Some(Clock::InstantText),
+        TimeKind::Wall => Some(Clock::Text),
     }
 }
 

@@ -18,7 +18,9 @@ use sqlx::{
 use url::Url;
 
 use super::inspect::{Cell, TableColumn, choose, some_of, stamp};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_clock};
+use super::keyset::{
+    Bound, Clock, Dialect, Layout, SAMPLES, Sink, Statement, Table, majority, text_clock,
+};
 use super::server::{
     CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
 };
@@ -252,12 +254,12 @@ impl Mysql {
                     .texts(
                         connection,
                         &format!(
-                            "SELECT {quoted_time} FROM {quoted_table} WHERE {quoted_time} > '' LIMIT 1"
+                            "SELECT {quoted_time} FROM {quoted_table} WHERE {quoted_time} > '' LIMIT {SAMPLES}"
                         ),
                         &[],
                     )
                     .await?;
-                text_clock(sample.first().map(|row| row[0].as_str()))
+                majority(sample.iter().filter_map(|row| text_clock(&row[0]))).unwrap_or(Clock::Text)
             }
             other => return Err(no_time(&time, &shown, other)),
         };

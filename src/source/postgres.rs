@@ -17,7 +17,9 @@ use sqlx::{
 use url::Url;
 
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_clock};
+use super::keyset::{
+    Bound, Clock, Dialect, Layout, SAMPLES, Sink, Statement, Table, majority, text_clock,
+};
 use super::server::{
     CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
 };
@@ -249,11 +251,12 @@ impl Postgresql {
             }
             text @ ("text" | "varchar" | "bpchar") => {
                 let sample = format!(
-                    "SELECT {quoted_time}::text FROM {quoted_table} WHERE {quoted_time} > '' LIMIT 1"
+                    "SELECT {quoted_time}::text FROM {quoted_table} WHERE {quoted_time} > '' LIMIT {SAMPLES}"
                 );
                 let sample = self.texts(connection, &sample, &[]).await?;
                 (
-                    text_clock(sample.first().map(|row| row[0].as_str())),
+                    majority(sample.iter().filter_map(|row| text_clock(&row[0])))
+                        .unwrap_or(Clock::Text),
                     // char(n) is compared as such, or its index would not serve.
                     if text == "bpchar" {
                         "CAST($# AS bpchar)"

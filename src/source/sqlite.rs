@@ -13,7 +13,9 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, Sqli
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
 
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table, text_clock};
+use super::keyset::{
+    Bound, Clock, Dialect, Layout, SAMPLES, Sink, Statement, Table, majority, text_clock,
+};
 use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
@@ -221,8 +223,8 @@ impl SqliteFile {
         let (quoted_table, quoted_time) = (quoted(&table), quoted(&time));
         let sample = format!(
             "SELECT typeof({quoted_time}), {quoted_time} FROM {quoted_table} \
-             WHERE {quoted_time} IS NOT NULL AND {quoted_time} NOT IN ('', 0){} LIMIT 1",
-            // The row written last: what the phone system writes today.
+             WHERE {quoted_time} IS NOT NULL AND {quoted_time} NOT IN ('', 0){} LIMIT {SAMPLES}",
+            // The rows written last: what the phone system writes today.
             if has_rowid {
                 " ORDER BY rowid DESC"
             } else {
@@ -231,17 +233,23 @@ impl SqliteFile {
         );
         let sample = self.texts(connection, &sample, &[]).await?;
         let declared = chosen.time().sql_type.to_ascii_uppercase();
-        let clock = match sample.first().map(|row| (row[0].as_str(), row[1].as_str())) {
-            Some(("integer" | "real", _)) => Clock::Epoch,
-            Some(("text", value)) => text_clock(Some(value)),
-            Some((other, _)) => {
+        let times = sample.iter().filter_map(|row| match row[0].as_str() {
+            "integer" | "real" => Some(Clock::Epoch),
+            "text" => text_clock(&row[1]),
+            _ => None,
+        });
+        let clock = match (majority(times), sample.first()) {
+            (Some(clock), _) => clock,
+            (None, Some(row)) if row[0] == "text" => Clock::Text,
+            (None, Some(row)) => {
+                let other = &row[0];
                 return Err(SourceError::Unusable(format!(
                     "column `{time}` of `{table}` holds a {other}, which is no time; set `source.columns.initiated` to the \
                      column that holds the start of the call"
                 )));
             }
-            None if declared.contains("INT") || declared.contains("REAL") => Clock::Epoch,
-            None => Clock::Text,
+            (None, None) if declared.contains("INT") || declared.contains("REAL") => Clock::Epoch,
+            (None, None) => Clock::Text,
         };
         let index = self
             .texts(

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use cdrelay::sandbox::{DeleteReading, RunningSandbox, SandboxOptions};
 
-use super::days::{CARACAS, arguments, configured, day, expected, per_day, range, said, scene};
+use super::days::{
+    AGAIN, CARACAS, FOR_GOOD, HELD, arguments, configured, day, expected, per_day, range, said,
+    scene, shown,
+};
 use super::scene::{Scene, finish, held, pass_on, same, sandbox, sandbox_with, until};
 use super::unruly::{Reply, Unruly};
 
@@ -133,7 +136,7 @@ fn for_good_keeps_the_calls_out_until_they_are_asked_for() {
             .program
             .run(&arguments(&range, &["--yes", "--for-good"])),
         0,
-        "?",
+        &(shown(FOR_GOOD, 34, HELD) + "The CRM deleted 39 calls.\n"),
         "",
     );
     assert_eq!(
@@ -169,8 +172,8 @@ fn an_answer_that_was_lost_leaves_all_calls_due() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         4,
-        "?",
-        "?",
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM may have deleted the calls or not: no complete reply: connection closed before message completed; the next `cdrelay sync` that covers these days sends what is missing, and the deletion can be repeated\n",
     );
     assert_eq!(
         crm.stats().deleted as usize,
@@ -203,8 +206,8 @@ fn a_deletion_that_failed_unnoticed_doubles_nothing() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         4,
-        "?",
-        "?",
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM may have deleted the calls or not: the CRM answered 500 (server error); the next `cdrelay sync` that covers these days sends what is missing, and the deletion can be repeated\n",
     );
     let report = scene.program.sync(&["--full"], 0);
     assert_eq!(report["calls"]["created"], 0, "{report}");
@@ -226,8 +229,8 @@ fn a_refusal_puts_everything_back() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         3,
-        "?",
-        "?",
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM refused the deletion, and nothing was deleted: from: fecha\\n no permitida\n",
     );
     said(
         &scene,
@@ -235,8 +238,8 @@ fn a_refusal_puts_everything_back() {
             .program
             .run(&arguments(&range, &["--yes", "--for-good"])),
         3,
-        "?",
-        "?",
+        &shown(FOR_GOOD, 34, HELD),
+        "cdrelay: the CRM refused the deletion, and nothing was deleted: from: fecha\\n no permitida\n",
     );
     assert_eq!(scene.listed(), before);
     let requests = front.seen().len();
@@ -261,8 +264,8 @@ fn a_crm_that_is_not_reached_deletes_nothing() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         4,
-        "?",
-        "?",
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM was not reached, and nothing was deleted: no connection to the CRM: tcp connect error: Connection refused (os error 111); try again later\n",
     );
     assert_eq!(scene.listed(), before);
     point(&scene, crm.url.as_str());
@@ -282,8 +285,8 @@ fn a_refused_token_stops_the_deletion() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         6,
-        "?",
-        "?",
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM refused the token: token: no; check `target.token_file`\n",
     );
     scene.program.sync(&["--full"], 0);
     golden_at(&scene, &crm);

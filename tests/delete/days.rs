@@ -82,6 +82,30 @@ pub fn said(scene: &Scene, ran: &Ran, code: i32, stdout: &str, stderr: &str) {
     scene::said(&scene.program, &ran, code, stdout, stderr);
 }
 
+/// What becomes of the calls of the named days.
+pub const AGAIN: &str = "the next run that covers them sends them again";
+pub const FOR_GOOD: &str = "they stay out until `sync --resend`";
+
+/// What the source says about them.
+pub const HELD: &str = "holds all of them still";
+
+/// What a deletion shows before it asks, as [`said`] sees it.
+pub fn shown(fate: &str, verify: usize, source: &str) -> String {
+    format!(
+        "Delete all calls of DAY5 to DAY7, both days included, from http://127.0.0.1:PORT/.
+
+  request   from=DAY4 to=DAY8: both dates are exclusive on the wire
+  ledger    39 calls of these days delivered; {fate}
+            {verify} calls on either side will be verified: sent again, harmless where they still exist
+  source    {source}
+  warning   the CRM deletes everybody's calls of these days: other PBXs', other configurations', hand-made ones.
+            Every other configuration for this CRM has to run afterwards:
+            cdrelay --config OTHER sync --resend --since DAY3 --until DAY10
+
+"
+    )
+}
+
 /// The first and the last day that are deleted.
 pub fn range() -> [String; 2] {
     [day(5), day(7)]

@@ -1,6 +1,8 @@
 //! What is refused before any request, and what changes nothing.
 
-use super::days::{CARACAS, arguments, configured, day, per_day, range, said, scene};
+use super::days::{
+    AGAIN, CARACAS, FOR_GOOD, HELD, arguments, configured, day, per_day, range, said, scene, shown,
+};
 use super::scene::{listing, sandbox};
 
 #[test]
@@ -66,7 +68,13 @@ fn nobody_there_to_ask_is_a_refusal() {
     let stats = crm.stats();
     let range = range();
     let ran = scene.program.run(&arguments(&range, &["--output", "json"]));
-    said(&scene, &ran, 2, "", "?");
+    said(
+        &scene,
+        &ran,
+        2,
+        "",
+        "cdrelay: nobody is there to ask; nothing was deleted; add --yes where that is meant, or --dry-run to look first\n",
+    );
     assert_eq!(crm.stats(), stats);
     scene.check(&crm);
 }
@@ -105,7 +113,7 @@ fn a_dry_run_shows_and_changes_nothing() {
         &scene,
         &scene.program.run(&arguments(&range, &["--dry-run"])),
         0,
-        "?",
+        &(shown(AGAIN, 34, HELD) + "Dry run: nothing was deleted.\n"),
         "",
     );
     said(
@@ -114,7 +122,7 @@ fn a_dry_run_shows_and_changes_nothing() {
             .program
             .run(&arguments(&range, &["--dry-run", "--for-good"])),
         0,
-        "?",
+        &(shown(FOR_GOOD, 34, HELD) + "Dry run: nothing was deleted.\n"),
         "",
     );
     assert_eq!(listing(scene.program.dir.path()), before);
@@ -153,8 +161,12 @@ fn calls_that_nobody_could_send_again_are_not_deleted() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         2,
-        "?",
-        "?",
+        &shown(
+            AGAIN,
+            34,
+            "does not hold 3 calls any more, which could never be sent again",
+        ),
+        "cdrelay: the source does not hold 3 calls any more that the CRM has, so nobody could send what is lost again; nothing was deleted; repeat with --allow-loss if that may go\n",
     );
     // For good, the named days are meant to go; the day before is not.
     said(
@@ -163,8 +175,12 @@ fn calls_that_nobody_could_send_again_are_not_deleted() {
             .program
             .run(&arguments(&range, &["--yes", "--for-good"])),
         2,
-        "?",
-        "?",
+        &shown(
+            FOR_GOOD,
+            34,
+            "does not hold 1 call any more, which could never be sent again",
+        ),
+        "cdrelay: the source does not hold 1 call any more that the CRM has, so nobody could send what is lost again; nothing was deleted; repeat with --allow-loss if that may go\n",
     );
     assert_eq!(crm.stats(), stats);
     let report = scene

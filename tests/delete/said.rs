@@ -2,7 +2,7 @@
 
 use cdrelay::sandbox::{DayZone, DeleteReading, SandboxOptions};
 
-use super::days::{CARACAS, arguments, configured, range, said, scene};
+use super::days::{AGAIN, CARACAS, HELD, arguments, configured, range, said, scene, shown};
 use super::scene::{Scene, held, same, sandbox_with};
 
 /// The count tells which reading the CRM follows, where the readings differ.
@@ -56,27 +56,67 @@ fn uneven() -> Scene {
 
 #[test]
 fn local_days_between_the_two_dates() {
-    tells(DeleteReading::NamedDaysStay, None, "local", "?");
+    tells(
+        DeleteReading::NamedDaysStay,
+        None,
+        "local",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 39 calls.\n\
+By that count, the two dates on the wire are left alone, and days are local.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
+    );
 }
 
 #[test]
 fn utc_days_between_the_two_dates() {
-    tells(DeleteReading::NamedDaysStay, Some(0), "utc", "?");
+    tells(
+        DeleteReading::NamedDaysStay,
+        Some(0),
+        "utc",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 37 calls.\n\
+By that count, the two dates on the wire are left alone, and days are UTC.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
+    );
 }
 
 #[test]
 fn local_days_between_midnights() {
-    tells(DeleteReading::NamedDaysGo, None, "local", "?");
+    tells(
+        DeleteReading::NamedDaysGo,
+        None,
+        "local",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 42 calls.\n\
+By that count, only the midnights that begin the two dates on the wire are left alone, and days are local.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
+    );
 }
 
 #[test]
 fn utc_days_between_midnights() {
-    tells(DeleteReading::NamedDaysGo, Some(0), "utc", "?");
+    tells(
+        DeleteReading::NamedDaysGo,
+        Some(0),
+        "utc",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 40 calls.\n\
+By that count, only the midnights that begin the two dates on the wire are left alone, and days are UTC.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
+    );
 }
 
 #[test]
 fn a_reading_that_the_ledger_does_not_know() {
-    tells(DeleteReading::NamedDaysGo, Some(-5), "offset", "?");
+    tells(
+        DeleteReading::NamedDaysGo,
+        Some(-5),
+        "offset",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 43 calls.\n\
+The ledger knew 39 calls of these days; the rest came from elsewhere, or was not there any more.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
+    );
 }
 
 #[test]
@@ -100,7 +140,10 @@ fn calls_from_elsewhere_are_counted_by_the_crm_alone() {
         &scene,
         &scene.program.run(&arguments(&range, &["--yes"])),
         0,
-        "?",
+        &(shown(AGAIN, 17, HELD)
+            + "The CRM deleted 41 calls.\n\
+The ledger knew 39 calls of these days; the rest came from elsewhere, or was not there any more.\n\
+To send them again now: cdrelay sync --since DAY3 --until DAY10\n"),
         "",
     );
     said(

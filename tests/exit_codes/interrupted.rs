@@ -71,7 +71,7 @@ fn the_text_after_a_signal_says_what_is_left() {
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      20 read; 3 folded into another row of the same call
   calls     17: 17 pending
-  same key  3 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  3 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  SENT
   time      TIME
 ", "cdrelay: stopped by SIGTERM; 17 calls pending, the next run goes on\n");

@@ -17,6 +17,7 @@ mod scene;
 mod unruly;
 
 mod crm;
+mod disagreed;
 mod interrupted;
 mod ledger;
 mod locked;

@@ -1,6 +1,6 @@
 //! `--quiet`, for cron, which mails whatever is printed: silence unless a person has to act.
 
-use super::scene::{Scene, closed_port, pass_on, sandbox};
+use super::scene::{Scene, closed_port, pass_on, sandbox, with};
 use super::unruly::{Reply, Unruly};
 
 #[test]
@@ -44,7 +44,7 @@ fn quiet_speaks_about_rejected_calls() {
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      60 read; left out: 8 with a short destination, 3 without a caller's number; 8 folded into another row of the same call
   calls     41: 40 created, 1 rejected
-  same key  3 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  3 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  SENT
   time      TIME
 ", "cdrelay: the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words\n");
@@ -63,10 +63,35 @@ fn quiet_speaks_about_a_crm_that_refuses_the_token() {
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      60 read; left out: 5 with a short destination, 4 without a caller's number; 6 folded into another row of the same call
   calls     45: 45 pending
-  same key  4 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  4 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  SENT
   time      TIME
 ", "cdrelay: the CRM refused the token: token: el token no es válido; check `target.token_file`\n");
     scene.program.write("crm.token", "sandbox\n");
+    scene.settles_at(&crm, str::to_owned);
+}
+
+#[test]
+fn quiet_speaks_about_what_should_have_healed_by_now() {
+    let scene = Scene::generated(60, 63);
+    let crm = sandbox();
+    let impatient = |config: &str| with(config, "monitor", "alert_after = \"1s\"");
+    scene.point_at_with(crm.url.as_str(), impatient);
+    scene.said(&scene.program.run(&["sync", "--quiet"]), 0, "", "");
+    // Older than the second that is allowed; the ledger counts whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    scene.point_at_with(&format!("http://127.0.0.1:{}", closed_port()), impatient);
+    let ran = scene.program.run(&["sync", "--quiet", "--resend"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let said = regex::Regex::new(
+        "^cdrelay: 40 calls pending: no connection to the CRM: .*; the last success was [0-9]+s ago\n$",
+    )
+    .unwrap();
+    assert!(said.is_match(&ran.stderr), "{ran:?}");
+    assert!(
+        ran.stdout
+            .starts_with("Not everything is there yet: 40 calls pending"),
+        "{ran:?}"
+    );
     scene.settles_at(&crm, str::to_owned);
 }

@@ -43,12 +43,12 @@ fn a_rejection_is_reported_once_and_asked_again_by_full_runs_only() {
         )
     );
     let before = crm.seen().len();
-    scene.said(&scene.program.run(&["sync"]), 0, "Everything is there: 145 calls, 0 of them sent now.
+    scene.said(&scene.program.run(&["sync"]), 0, "Everything is there: 145 calls, nothing to send.
 
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      200 read; left out: 21 with a short destination, 7 without a caller's number; 27 folded into another row of the same call
   calls     145: 145 unchanged
-  same key  11 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  11 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  none
   time      TIME
 ", "");
@@ -95,7 +95,7 @@ fn the_text_of_a_run_with_rejections_says_what_to_look_at() {
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      40 read; left out: 6 with a short destination, 2 without a caller's number; 8 folded into another row of the same call
   calls     24: 23 created, 1 rejected
-  same key  3 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  3 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  SENT
   time      TIME
 ", "cdrelay: the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words\n");
@@ -130,12 +130,12 @@ fn unmatched_calls_are_no_fault_unless_somebody_asks() {
         ..SandboxOptions::default()
     });
     scene.point_at(crm.url.as_str());
-    scene.said(&scene.program.run(&["sync"]), 0, "Everything is settled: 61 calls, 31 sent now; 30 wait for a contact with their number (`cdrelay calls --state unmatched`).
+    scene.said(&scene.program.run(&["sync"]), 0, "Everything is settled: 61 calls, 31 of them sent now; 30 of them for numbers that no contact has (`cdrelay calls --state unmatched`).
 
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      80 read; left out: 10 with a short destination, 2 without a caller's number; 7 folded into another row of the same call
   calls     61: 31 created, 30 unmatched
-  same key  2 calls share start, source and destination with another; the CRM keeps one of each: `cdrelay calls` lists them
+  same key  2 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
   requests  SENT
   time      TIME
 ", "");

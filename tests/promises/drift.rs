@@ -153,5 +153,54 @@ fn a_late_answered_leg_is_drift_and_no_new_call() {
         listed.stdout
     );
     let ran = scene.program.run(&["sync"]);
-    scene.said(&ran, 0, "?", "");
+    scene.said(&ran, 0, "Everything is there: 1 call, nothing to send.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      2 read; 1 folded into another row of the same call
+  calls     1: 1 unchanged
+  drift     1 known call would look different by today's rules, zone or rows; what was sent stays as it is
+  requests  none
+  time      TIME
+", "");
+}
+
+#[test]
+fn a_call_that_was_folded_for_its_key_stays_folded_after_a_change() {
+    let begun = now() - 7_200;
+    let row = |dst: &str, disposition, sequence| Row {
+        wall: begun - 4 * 3600,
+        src: "7001".to_owned(),
+        dst: dst.to_owned(),
+        duration: 30,
+        disposition,
+        uniqueid: format!("{begun}.{sequence}"),
+        sequence,
+        recordingfile: String::new(),
+    };
+    let scene = Scene::of(vec![
+        row("92853348", "NO ANSWER", 1),
+        row("902122853348", "ANSWERED", 2),
+    ]);
+    let crm = sandbox();
+    scene.point_at(crm.url.as_str());
+    let first = scene.program.sync(&[], 0);
+    assert_eq!(
+        (&first["collisions"], &first["calls"]["created"]),
+        (&1.into(), &1.into()),
+        "{first}"
+    );
+    let changes: [fn(&str) -> String; 2] = [
+        |config| config.replace("0212${EXTEN:1}", "0412${EXTEN:1}"),
+        |config| config.replace("America/Caracas", "America/Bogota"),
+    ];
+    for change in changes {
+        scene.point_at_with(crm.url.as_str(), change);
+        for args in [&[][..], &["--full"], &["--full", "--resend"]] {
+            let report = scene.program.sync(args, 0);
+            assert_eq!(report["calls"]["created"], 0, "{report}");
+            assert_eq!(report["calls"]["total"], 1, "{report}");
+            assert_eq!(report["collisions"], 1, "{report}");
+        }
+    }
+    scene.check(&crm);
 }

@@ -23,7 +23,15 @@ fn before_the_first_run_it_leaves_no_trace() {
         );
         assert_eq!(report["requests"]["sent"], 0, "{report}");
     }
-    scene.said(&scene.program.run(&["sync", "--dry-run"]), 0, "?", "");
+    scene.said(&scene.program.run(&["sync", "--dry-run"]), 0, "Dry run: 145 calls would be sent, of 145.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      200 read; left out: 21 with a short destination, 7 without a caller's number; 27 folded into another row of the same call
+  calls     145: 145 pending
+  same key  11 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
+  requests  none
+  time      TIME
+", "");
     assert_eq!(crm.stats().requests, 0);
     assert_eq!(crm.stats().connections, 0);
     assert_eq!(listing(scene.program.dir.path()), before);
@@ -52,7 +60,15 @@ fn beside_a_ledger_it_writes_nothing() {
     let due = scene.golden().len() - known;
     assert_eq!(report["calls"]["pending"], due, "{report}");
     assert_eq!(report["calls"]["unchanged"], known, "{report}");
-    scene.said(&scene.program.run(&["sync", "--dry-run"]), 0, "?", "");
+    scene.said(&scene.program.run(&["sync", "--dry-run"]), 0, "Dry run: 143 calls would be sent, of 272.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      400 read; left out: 47 with a short destination, 16 without a caller's number; 65 folded into another row of the same call
+  calls     272: 129 unchanged, 143 pending
+  same key  18 calls with the start, source and destination of another; the CRM keeps one of each: `cdrelay calls` lists them
+  requests  none
+  time      TIME
+", "");
     let report = scene.program.sync(&["--dry-run", "--resend"], 0);
     assert_eq!(report["calls"]["pending"], scene.golden().len(), "{report}");
     for verb in [&["calls"][..], &["status"], &["explain", "92853348"]] {

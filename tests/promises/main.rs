@@ -19,5 +19,6 @@ mod drift;
 mod dry_run;
 mod listed;
 mod reference_keys;
+mod standing;
 mod unmatched;
 mod withheld;

@@ -42,6 +42,8 @@ pub(super) struct Figures {
     pub(super) newly_rejected: u64,
     /// Settled as unmatched, and not asked about now.
     pub(super) resting_unmatched: u64,
+    /// Settled as rejected, and not asked about now.
+    pub(super) resting_rejected: u64,
     /// What the last attempt without a verdict ran into.
     pub(super) last_trouble: Option<String>,
     /// Time spent waiting for the source.
@@ -152,6 +154,7 @@ impl Board {
                 answered: 0,
                 newly_rejected: 0,
                 resting_unmatched: 0,
+                resting_rejected: 0,
                 last_trouble: None,
                 read: Duration::ZERO,
                 numbers: Numbers::default(),
@@ -181,6 +184,11 @@ impl Board {
 
     pub(super) fn newly_rejected(&self) -> u64 {
         self.figures.borrow().newly_rejected
+    }
+
+    pub(super) fn rejected_in_window(&self) -> u64 {
+        let figures = self.figures.borrow();
+        figures.calls.rejected + figures.resting_rejected
     }
 
     pub(super) fn unmatched_in_window(&self) -> u64 {
@@ -219,7 +227,11 @@ impl Board {
 /// The state of an entry as the report's `calls` counts it where nothing is sent.
 pub(super) fn resting(figures: &mut Figures, state: State) {
     match state {
-        State::Delivered | State::Rejected => figures.calls.unchanged += 1,
+        State::Delivered => figures.calls.unchanged += 1,
+        State::Rejected => {
+            figures.calls.unchanged += 1;
+            figures.resting_rejected += 1;
+        }
         State::Unmatched => {
             figures.calls.unchanged += 1;
             figures.resting_unmatched += 1;

@@ -6,14 +6,15 @@ mod pipeline;
 use std::time::{Duration, Instant};
 
 use super::{Context, Ended, fail, now};
-use crate::cdr::when::parse_when;
+use crate::call::ColumnTime;
+use crate::cdr::when::{day_bounds, parse_when};
 use crate::cdr::window::Window;
 use crate::cli::{FailOn, Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
 use crate::intake::{Intake, Settings};
 use crate::ledger::{
-    Access, Ledger, LedgerError, LedgerLock, PlanContext, RunRecord, RunStart, State,
+    Access, Ledger, LedgerError, LedgerLock, PlanContext, Purpose, RunRecord, RunStart, State,
 };
 use crate::progress::Progress;
 use crate::report::exit::{Code, Exit};
@@ -21,7 +22,7 @@ use crate::report::text::{self, Remarks};
 use crate::report::{LatencyMs, Mode, Requests, RunReport, Timings, WindowText, rounded};
 use crate::source::{SourceError, SourceProfile, TimeIndex};
 use crate::target::dry_run::DryRun;
-use crate::target::{self, CrmTarget};
+use crate::target::{self, CrmTarget, Deletion};
 use crate::text::Shown;
 use board::Board;
 use pipeline::Pipeline;
@@ -79,7 +80,12 @@ pub async fn sync(
     let _lock = if args.dry_run {
         None
     } else {
-        Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?)
+        let mut stop = context.stop.clone();
+        Some(tokio::select! {
+            biased;
+            asked = pipeline::asked(&mut stop) => return Err(stopped_before(asked)),
+            lock = LedgerLock::acquire(&config.ledger.path, args.wait) => lock?,
+        })
     };
     let access = if args.dry_run {
         Access::ReadOnly
@@ -96,7 +102,10 @@ pub async fn sync(
         })
         .await?;
     let counts = ledger.counts().await?;
-    let proven = counts.of(State::Delivered) + counts.of(State::Rejected) > 0;
+    // An unmatched call proves it as well: the CRM has understood a request.
+    let proven = [State::Delivered, State::Rejected, State::Unmatched]
+        .into_iter()
+        .any(|state| counts.of(state) > 0);
 
     let runtime = match (args.max_runtime, mode) {
         (Some(limit), _) => Some(limit),
@@ -134,11 +143,12 @@ pub async fn sync(
     // Without an index the whole table is spooled before this returns: a signal does not wait for it.
     let opened = tokio::select! {
         biased;
-        asked = pipeline::asked(&mut stop) => Err(asked),
+        asked = pipeline::asked(&mut stop) => Err(Ending::Stopped(asked)),
+        () = pipeline::past(pipeline.read_until) => Err(Ending::OutOfTime),
         opened = open_source(config, &settings, window) => Ok(opened),
     };
     let (summary, failure) = match opened {
-        Err(asked) => (Summary::nothing(Ending::Stopped(asked)), None),
+        Err(ending) => (Summary::nothing(ending), None),
         Ok(Ok((mut intake, expected))) => {
             board.progress().expect_rows(expected);
             let undated = args.since.is_none();
@@ -146,12 +156,14 @@ pub async fn sync(
                 .go(&mut intake, undated, crm.as_ref(), limits)
                 .await;
             remarks = remember(config, &intake);
-            (summary, failure)
+            let unread = intake.unread().map(|why| Exit::new(Code::Source, why));
+            (summary, failure.or(unread))
         }
         Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
     };
     board.progress().finish();
     remarks.unmatched = board.unmatched_in_window();
+    remarks.rejected = board.rejected_in_window();
     if let Some(exit) = failure.as_ref().filter(|exit| {
         matches!(
             exit.code,
@@ -190,8 +202,53 @@ pub async fn sync(
         requests_retried: report.requests.retried,
     };
     ledger.finish_run(run, record).await?;
+    if matches!(report.exit.code, Code::Settled | Code::Look) {
+        tidy(config, &ledger, window, mode, now).await?;
+    }
     ledger.close().await?;
     Ok((report, remarks))
+}
+
+/// What a run leaves in order that settled its window: deletions that were interrupted over days of it have nothing open
+/// any more, and a full run drops what is older than `ledger.retention`.
+async fn tidy(
+    config: &Config,
+    ledger: &Ledger,
+    window: Window,
+    mode: Mode,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let zone = config.source.timezone;
+    for deletion in ledger.unfinished_deletions().await? {
+        let first = day_bounds(*deletion.days.start(), zone).start;
+        let last = day_bounds(*deletion.days.end(), zone).end;
+        let covered = window.since <= first && last <= window.until;
+        if covered && deletion.purpose != Purpose::Rebuild {
+            let reason = "interrupted; a later run settled these days".to_owned();
+            ledger
+                .finish_deletion(deletion.id, now, Deletion::Unknown { reason })
+                .await?;
+        }
+    }
+    if mode == Mode::Full {
+        // A day more, because the column's own clock may be that far from the instant.
+        let retention = i64::try_from(config.ledger.retention.as_secs()).unwrap_or(i64::MAX / 2);
+        let before = now.saturating_sub(retention).saturating_sub(86_400);
+        ledger.purge(ColumnTime(before), before).await?;
+    }
+    Ok(())
+}
+
+/// The exit of a run that a signal ended before it began.
+pub(super) fn stopped_before(asked: Stop) -> Exit {
+    let (code, signal) = match asked {
+        Stop::Terminate => (Code::Terminated, "SIGTERM"),
+        Stop::No | Stop::Interrupt | Stop::Unrecorded => (Code::Interrupted, "SIGINT"),
+    };
+    Exit::new(
+        code,
+        format!("stopped by {signal} before anything was sent"),
+    )
 }
 
 /// Connects to the source, looks at it, and opens the window.
@@ -381,6 +438,7 @@ async fn last_success_age(config: &Config) -> Result<Option<Duration>, LedgerErr
         Some(run) => run.end.map(|end| end.ended),
         None => ledger.runs(1000).await?.last().map(|run| run.start.started),
     };
+    ledger.close().await?;
     Ok(since.map(|at| Duration::from_secs(u64::try_from(now - at).unwrap_or(0))))
 }
 
@@ -400,6 +458,7 @@ fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
         invalid: intake.tally().invalid.clone(),
         clock: intake.tally().clock,
         unmatched: 0,
+        rejected: 0,
     }
 }
 

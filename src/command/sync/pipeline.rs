@@ -24,7 +24,7 @@ use crate::ledger::{
     Wires, plan,
 };
 use crate::report::exit::Exit;
-use crate::source::SourceError;
+use crate::source::{SLICE_ROWS, SourceError};
 use crate::target::{CrmTarget, Receipt};
 
 /// Answers that one transaction records at most.
@@ -240,19 +240,10 @@ impl Pipeline<'_> {
         } else {
             Wires::Due
         };
-        let entries = if batch.calls.is_empty() {
-            Vec::new()
-        } else {
-            self.ledger.entries(batch.from..batch.until, wires).await?
-        };
         let mut plans = Plans::default();
-        let mut entries = entries.into_iter().peekable();
+        let mut known = Known::new(self.ledger, batch.until, wires);
         for candidate in batch.calls {
-            while entries
-                .next_if(|entry| entry.identity < candidate.call.identity)
-                .is_some()
-            {}
-            let entry = entries.next_if(|entry| entry.identity == candidate.call.identity);
+            let entry = known.find(&candidate.call.identity).await?;
             self.decide(candidate, entry, &mut plans);
         }
         let Plans {
@@ -478,7 +469,10 @@ impl Pipeline<'_> {
                 continue;
             };
             let second = owner.start..ColumnTime(owner.start.0.saturating_add(1));
-            let entries = self.ledger.entries(second, Wires::Due).await?;
+            let entries = self
+                .ledger
+                .entries(second, Wires::Due, None, usize::MAX)
+                .await?;
             if entries.iter().any(|entry| entry.identity == owner) {
                 *place = Some(owner);
             }
@@ -598,6 +592,57 @@ struct Plans {
     new: Vec<(Call, WireForm)>,
 }
 
+/// The ledger's entries of a slice, asked for in the order of identities, a page at a time: the ledger may hold far more
+/// calls than the source still has rows.
+struct Known<'a> {
+    ledger: &'a Ledger,
+    until: ColumnTime,
+    wires: Wires,
+    page: std::iter::Peekable<std::vec::IntoIter<Entry>>,
+    /// Everything before this identity was looked at; `None` before the first page.
+    seen: Option<Identity>,
+    more: bool,
+}
+
+impl<'a> Known<'a> {
+    fn new(ledger: &'a Ledger, until: ColumnTime, wires: Wires) -> Self {
+        Self {
+            ledger,
+            until,
+            wires,
+            page: Vec::new().into_iter().peekable(),
+            seen: None,
+            more: true,
+        }
+    }
+
+    /// The entry of this identity. Identities are asked for in ascending order.
+    async fn find(&mut self, identity: &Identity) -> Result<Option<Entry>, LedgerError> {
+        loop {
+            while self
+                .page
+                .next_if(|entry| entry.identity < *identity)
+                .is_some()
+            {}
+            if self.page.peek().is_some() || !self.more {
+                return Ok(self.page.next_if(|entry| entry.identity == *identity));
+            }
+            let page = self
+                .ledger
+                .entries(
+                    identity.start..self.until,
+                    self.wires,
+                    self.seen.take(),
+                    SLICE_ROWS,
+                )
+                .await?;
+            self.more = page.len() == SLICE_ROWS;
+            self.seen = page.last().map(|entry| entry.identity.clone());
+            self.page = page.into_iter().peekable();
+        }
+    }
+}
+
 /// A call that is to be sent: its intent for the ledger, its form for the CRM.
 struct Due {
     ticket: Ticket,
@@ -661,7 +706,7 @@ pub(super) async fn asked(stop: &mut watch::Receiver<Stop>) -> Stop {
     }
 }
 
-async fn past(at: Option<Instant>) {
+pub(super) async fn past(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
