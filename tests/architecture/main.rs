@@ -62,19 +62,9 @@ const LONGER: &[(&str, usize, &str)] = &[
         "the one way in which all three databases are read slice by slice",
     ),
     (
-        "src/delivery/mod.rs",
-        550,
-        "one state machine, whose parts read and change the same queue",
-    ),
-    (
         "src/command/delete.rs",
         450,
         "one question to a person, and what may follow from either answer",
-    ),
-    (
-        "src/command/sync/pipeline.rs",
-        550,
-        "three loops that run at once over the same channels",
     ),
 ];
 
