@@ -1,7 +1,10 @@
 //! `sync`: the main job. Sets the stage (lock, ledger, source, CRM), lets `pipeline` do it, and reports.
 
+mod answers;
 mod board;
+mod collisions;
 mod pipeline;
+mod slice;
 
 pub(super) use pipeline::asked;
 
