@@ -252,8 +252,7 @@ impl Ledger {
         self.door.ask(move |store| runs::latest(store, limit)).await
     }
 
-    /// The latest run that ended with 0 or 3, of one mode or of any. A backfill that ended before its own start says
-    /// nothing about how things stand, and does not count.
+    /// The latest run that ended with 0 or 3, of one mode or of any.
     ///
     /// # Errors
     /// [`LedgerError`]

@@ -316,7 +316,7 @@ fn a_kill_between_intent_and_answer_loses_nothing() {
         assert_eq!(finish(child).code, -1);
         let status = scene.program.run(&["status"]);
         let sentence = format!(
-            "  unfinished     a deletion of {} to {} was interrupted: its calls are due again; run the deletion again if it is still wanted\n",
+            "  unfinished     a deletion of {} to {} was interrupted: its calls are due again; run it again if it is still wanted\n",
             day(5),
             day(7)
         );

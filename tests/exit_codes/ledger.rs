@@ -5,7 +5,7 @@ use super::unruly::{Reply, Unruly};
 
 /// What `init --ledger` says.
 const ACCEPTED: &str = "A new, empty ledger stands at DIR/ledger.db.
-The next run asks the CRM about every call of its window: those it has already are reported as existing, none is doubled. \
+The next run asks the CRM about every call of its window: none that it has already is doubled, and it may say of each whether it was there. \
 Begin with: cdrelay sync --full
 ";
 

@@ -43,7 +43,7 @@ fn a_rejection_is_reported_once_and_asked_again_by_full_runs_only() {
         )
     );
     let before = crm.seen().len();
-    scene.said(&scene.program.run(&["sync"]), 0, "Everything is there: 145 calls, nothing to send.
+    scene.said(&scene.program.run(&["sync"]), 0, "Everything is settled: 145 calls, nothing to send; 37 of them refused by the CRM for good (`cdrelay calls --state rejected`).
 
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      200 read; left out: 21 with a short destination, 7 without a caller's number; 27 folded into another row of the same call

@@ -237,7 +237,7 @@ For more information, try '--help'.
     );
     misused(
         &["sync", "--fail-on", "rejected"],
-        "error: invalid value 'rejected' for '--fail-on <WHAT>'
+        "error: invalid value 'rejected' for '--fail-on <unmatched>'
   [possible values: unmatched]
 
 For more information, try '--help'.

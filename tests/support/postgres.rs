@@ -63,15 +63,28 @@ impl Postgres {
     }
 
     async fn connect(&self, database: &str) -> PgConnection {
-        PgConnectOptions::new_without_pgpass()
+        let options = PgConnectOptions::new_without_pgpass()
             .socket(&self.socket)
             .port(self.port)
             .username("postgres")
             .database(database)
-            .ssl_mode(PgSslMode::Disable)
-            .connect()
-            .await
-            .expect("the superuser can log in to the private PostgreSQL")
+            .ssl_mode(PgSslMode::Disable);
+        let begin = std::time::Instant::now();
+        loop {
+            match options.connect().await {
+                Ok(connection) => return connection,
+                // It listens before it lets anybody in: "the database system is starting up".
+                Err(sqlx::Error::Database(error))
+                    if error.code().as_deref() == Some("57P03")
+                        && begin.elapsed().as_secs() < 60 =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                Err(error) => {
+                    panic!("the superuser can log in to the private PostgreSQL: {error}")
+                }
+            }
+        }
     }
 }
 
