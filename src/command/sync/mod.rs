@@ -3,6 +3,7 @@
 mod answers;
 mod board;
 mod collisions;
+mod judge;
 mod pipeline;
 mod slice;
 
@@ -14,7 +15,7 @@ use super::{Context, Ended, fail, now};
 use crate::call::ColumnTime;
 use crate::cdr::when::{day_bounds, parse_when};
 use crate::cdr::window::Window;
-use crate::cli::{FailOn, Output, SyncArgs};
+use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
 use crate::intake::{Intake, Settings};
@@ -30,6 +31,7 @@ use crate::target::dry_run::DryRun;
 use crate::target::{self, CrmTarget, Deletion};
 use crate::text::Shown;
 use board::Board;
+use judge::judge;
 use pipeline::Pipeline;
 
 /// Longest time an incremental run starts requests in, unless told otherwise: it is over before the next hour's.
@@ -323,102 +325,6 @@ fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
         ));
     }
     Ok(window)
-}
-
-/// How a run ended: the worst of what happened.
-fn judge(
-    report: &RunReport,
-    summary: &Summary,
-    failure: Option<Exit>,
-    board: &Board,
-    args: &SyncArgs,
-) -> Exit {
-    let calls = &report.calls;
-    let pending = crate::text::count(calls.pending, "call");
-    let mut exit = report.exit.clone();
-    if report.dry_run {
-        exit.reason = format!("dry run: {pending} would be sent");
-    }
-    let fresh = board.newly_rejected();
-    if fresh > 0 {
-        exit = exit.worse(Exit::new(
-            Code::Look,
-            format!(
-                "the CRM rejected {} for good; `cdrelay calls --state rejected` lists them with its words",
-                crate::text::count(fresh, "call")
-            ),
-        ));
-    }
-    if calls.held > 0 {
-        exit = exit.worse(Exit::new(
-            Code::Look,
-            format!(
-                "{} held, outcome unknown; `cdrelay calls --state held` lists them",
-                crate::text::count(calls.held, "call")
-            ),
-        ));
-    }
-    let unmatched = board.unmatched_in_window();
-    if args.fail_on == Some(FailOn::Unmatched) && unmatched > 0 {
-        exit = exit.worse(Exit::new(
-            Code::Look,
-            format!(
-                "{} unmatched; `cdrelay calls --state unmatched` lists them",
-                crate::text::count(unmatched, "call")
-            ),
-        ));
-    }
-    // Why sending ended comes first: of two sentences with one code the first stays. The CRM's words are hostile text.
-    match &summary.ending {
-        // What failed is in `failure`, and says more.
-        Ending::Done | Ending::Unheard | Ending::Stopped(_) => {}
-        Ending::Down(why) => {
-            exit = exit.worse(Exit::new(
-                Code::Incomplete,
-                format!("{pending} pending: {}", Shown(why)),
-            ));
-        }
-        Ending::OutOfTime => {
-            let what = if calls.pending > 0 {
-                format!("{pending} pending: --max-runtime passed")
-            } else {
-                "--max-runtime passed before the window was read to its end".to_owned()
-            };
-            exit = exit.worse(Exit::new(Code::Incomplete, what));
-        }
-        Ending::Broken(why) => {
-            exit = exit.worse(Exit::new(Code::Crm, Shown(why).to_string()));
-        }
-    }
-    if !report.dry_run && calls.pending > 0 {
-        let why = board
-            .last_trouble()
-            .unwrap_or_else(|| "not sent yet".to_owned());
-        exit = exit.worse(Exit::new(
-            Code::Incomplete,
-            format!("{pending} pending: {}", Shown(&why)),
-        ));
-    }
-    if let Some(failure) = failure {
-        exit = exit.worse(failure);
-    }
-    match summary.ending {
-        Ending::Stopped(Stop::Terminate) => exit.worse(Exit::new(
-            Code::Terminated,
-            format!("stopped by SIGTERM; {pending} pending, the next run goes on"),
-        )),
-        Ending::Stopped(Stop::Interrupt) => exit.worse(Exit::new(
-            Code::Interrupted,
-            format!("stopped by SIGINT; {pending} pending, the next run goes on"),
-        )),
-        // No signal: what failed is judged above.
-        Ending::Stopped(Stop::No | Stop::Unrecorded)
-        | Ending::Done
-        | Ending::Down(_)
-        | Ending::OutOfTime
-        | Ending::Unheard
-        | Ending::Broken(_) => exit,
-    }
 }
 
 /// Marks an exit that heals by itself, once the last success is older than `monitor.alert_after`.

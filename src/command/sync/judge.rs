@@ -1,0 +1,104 @@
+//! What a run ends with: one exit code and the sentence that explains it. Pure.
+
+use super::board::Board;
+use crate::cli::{FailOn, SyncArgs};
+use crate::delivery::{Ending, Stop, Summary};
+use crate::report::RunReport;
+use crate::report::exit::{Code, Exit};
+use crate::text::Shown;
+
+/// How a run ended: the worst of what happened.
+pub(super) fn judge(
+    report: &RunReport,
+    summary: &Summary,
+    failure: Option<Exit>,
+    board: &Board,
+    args: &SyncArgs,
+) -> Exit {
+    let calls = &report.calls;
+    let pending = crate::text::count(calls.pending, "call");
+    let mut exit = report.exit.clone();
+    if report.dry_run {
+        exit.reason = format!("dry run: {pending} would be sent");
+    }
+    let fresh = board.newly_rejected();
+    if fresh > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "the CRM rejected {} for good; `cdrelay calls --state rejected` lists them with its words",
+                crate::text::count(fresh, "call")
+            ),
+        ));
+    }
+    if calls.held > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "{} held, outcome unknown; `cdrelay calls --state held` lists them",
+                crate::text::count(calls.held, "call")
+            ),
+        ));
+    }
+    let unmatched = board.unmatched_in_window();
+    if args.fail_on == Some(FailOn::Unmatched) && unmatched > 0 {
+        exit = exit.worse(Exit::new(
+            Code::Look,
+            format!(
+                "{} unmatched; `cdrelay calls --state unmatched` lists them",
+                crate::text::count(unmatched, "call")
+            ),
+        ));
+    }
+    // Why sending ended comes first: of two sentences with one code the first stays. The CRM's words are hostile text.
+    match &summary.ending {
+        // What failed is in `failure`, and says more.
+        Ending::Done | Ending::Unheard | Ending::Stopped(_) => {}
+        Ending::Down(why) => {
+            exit = exit.worse(Exit::new(
+                Code::Incomplete,
+                format!("{pending} pending: {}", Shown(why)),
+            ));
+        }
+        Ending::OutOfTime => {
+            let what = if calls.pending > 0 {
+                format!("{pending} pending: --max-runtime passed")
+            } else {
+                "--max-runtime passed before the window was read to its end".to_owned()
+            };
+            exit = exit.worse(Exit::new(Code::Incomplete, what));
+        }
+        Ending::Broken(why) => {
+            exit = exit.worse(Exit::new(Code::Crm, Shown(why).to_string()));
+        }
+    }
+    if !report.dry_run && calls.pending > 0 {
+        let why = board
+            .last_trouble()
+            .unwrap_or_else(|| "not sent yet".to_owned());
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!("{pending} pending: {}", Shown(&why)),
+        ));
+    }
+    if let Some(failure) = failure {
+        exit = exit.worse(failure);
+    }
+    match summary.ending {
+        Ending::Stopped(Stop::Terminate) => exit.worse(Exit::new(
+            Code::Terminated,
+            format!("stopped by SIGTERM; {pending} pending, the next run goes on"),
+        )),
+        Ending::Stopped(Stop::Interrupt) => exit.worse(Exit::new(
+            Code::Interrupted,
+            format!("stopped by SIGINT; {pending} pending, the next run goes on"),
+        )),
+        // No signal: what failed is judged above.
+        Ending::Stopped(Stop::No | Stop::Unrecorded)
+        | Ending::Done
+        | Ending::Down(_)
+        | Ending::OutOfTime
+        | Ending::Unheard
+        | Ending::Broken(_) => exit,
+    }
+}
