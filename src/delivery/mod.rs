@@ -3,7 +3,7 @@
 //! It takes calls from a channel and gives each back with what became of it. It has never heard of the source, of the
 //! ledger, or of a terminal, so where its calls come from can change without it.
 //!
-//! [`deliver`] waits: for calls, answers, room, time and signals. [`engine`] decides, and never waits.
+//! [`deliver`] waits: for calls, answers, room, time and signals. `engine` decides, and never waits.
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ impl Unruly {
         let addr = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
-        let answer: Arc<dyn Fn(usize, &str) -> Reply + Send + Sync> = Arc::new(answer);
+        let answer = Arc::new(answer);
         let thread = std::thread::spawn({
             let seen = Arc::clone(&seen);
             let ended = Arc::clone(&ended);
