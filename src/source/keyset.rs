@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use futures_util::future::BoxFuture;
 
-use super::columns::parse_time_text;
 use super::inspect::{Chosen, FIRST_SECOND, LAST_SECOND, stamp};
 use super::spool::{Spool, SpooledWindow};
 use super::{
@@ -105,33 +104,6 @@ impl Clock {
                 Bound::Text(stamp(second))
             }
         }
-    }
-}
-
-/// Values that decide what a column without a type of its own holds.
-pub(super) const SAMPLES: usize = 21;
-
-/// What most of some values are, the earlier of equally many; one stray value decides nothing. `None` for no value.
-pub(super) fn majority(clocks: impl Iterator<Item = Clock>) -> Option<Clock> {
-    let mut counts: Vec<(Clock, usize)> = Vec::new();
-    for clock in clocks {
-        match counts.iter_mut().find(|(known, _)| *known == clock) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((clock, 1)),
-        }
-    }
-    let most = counts.iter().map(|(_, count)| *count).max()?;
-    counts
-        .into_iter()
-        .find(|(_, count)| *count == most)
-        .map(|(clock, _)| clock)
-}
-
-/// What a column of text holds, judged by one of its values; `None` where that is no time.
-pub(super) fn text_clock(sample: &str) -> Option<Clock> {
-    match parse_time_text(sample.as_bytes()).kind()? {
-        TimeKind::Instant => Some(Clock::InstantText),
-        TimeKind::Wall => Some(Clock::Text),
     }
 }
 

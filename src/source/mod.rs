@@ -17,6 +17,7 @@ pub mod inspect;
 mod keyset;
 pub mod mysql;
 pub mod postgres;
+mod samples;
 mod server;
 pub mod spool;
 pub mod sqlite;

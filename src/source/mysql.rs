@@ -18,9 +18,8 @@ use sqlx::{
 use url::Url;
 
 use super::inspect::{Cell, TableColumn, choose, some_of, stamp};
-use super::keyset::{
-    Bound, Clock, Dialect, Layout, SAMPLES, Sink, Statement, Table, majority, text_clock,
-};
+use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{
     CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
 };

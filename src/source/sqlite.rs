@@ -13,9 +13,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, Sqli
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
 
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{
-    Bound, Clock, Dialect, Layout, SAMPLES, Sink, Statement, Table, majority, text_clock,
-};
+use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};

@@ -48,23 +48,18 @@ const LONGEST: usize = 400;
 const LONGER: &[(&str, usize, &str)] = &[
     (
         "src/source/mysql.rs",
-        550,
+        600,
         "one server's protocol, types and statements: its own noun",
     ),
     (
         "src/source/postgres.rs",
-        450,
+        500,
         "one server's protocol, types and statements: its own noun",
     ),
     (
         "src/source/keyset.rs",
-        450,
+        500,
         "the one way in which all three databases are read slice by slice",
-    ),
-    (
-        "src/command/delete.rs",
-        450,
-        "one question to a person, and what may follow from either answer",
     ),
 ];
 
