@@ -8,16 +8,16 @@ use std::time::Duration;
 use cdrelay::target::{Deletion, Outcome, Probe, TroubleKind};
 use url::Url;
 
-use super::scripted::{Scripted, Step, reply};
+use super::unruly::{Reply, Unruly, reply};
 use super::{
-    GOOD, assert_broken, assert_created, assert_no_canary, assert_no_verdict, call, config, target,
-    with_credentials,
+    GOOD, address, assert_broken, assert_created, assert_no_canary, assert_no_verdict, call,
+    config, target, with_credentials,
 };
 
 /// Delivers one call to a server that answers so; also probes and deletes, and looks for secrets in all three.
-async fn deliver_to(step: impl Fn() -> Step + Send + Sync + 'static) -> Outcome {
-    let crm = Scripted::start(move |_, _| step());
-    let mut config = with_credentials(config(&crm.url));
+async fn deliver_to(step: impl Fn() -> Reply + Send + Sync + 'static) -> Outcome {
+    let crm = Unruly::with_heads(move |_, _| step());
+    let mut config = with_credentials(config(&address(&crm)));
     config.timeout = Duration::from_millis(300);
     let target = target(&config);
     let outcome = target.deliver(&call(0)).await;
@@ -33,9 +33,9 @@ async fn deliver_to(step: impl Fn() -> Step + Send + Sync + 'static) -> Outcome 
     outcome
 }
 
-fn send(bytes: impl Into<Vec<u8>>) -> impl Fn() -> Step + Send + Sync + 'static {
+fn send(bytes: impl Into<Vec<u8>>) -> impl Fn() -> Reply + Send + Sync + 'static {
     let bytes = bytes.into();
-    move || Step::SendAndClose(bytes.clone())
+    move || Reply::Raw(bytes.clone())
 }
 
 #[tokio::test]
@@ -146,18 +146,18 @@ async fn a_status_that_says_all_needs_no_readable_body() {
 
 #[tokio::test]
 async fn no_request_outlives_its_deadline() {
-    let steps: [fn() -> Step; 5] = [
+    let steps: [fn() -> Reply; 5] = [
         // A body, an endless head, endless interim replies: drop by drop.
         || {
-            Step::Drip(
+            Reply::Drip(
                 b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{".to_vec(),
                 b" ".to_vec(),
             )
         },
-        || Step::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec(), b"y".to_vec()),
-        || Step::Drip(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
-        || Step::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n".to_vec()),
-        || Step::Silence,
+        || Reply::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec(), b"y".to_vec()),
+        || Reply::Drip(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        || Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n".to_vec()),
+        || Reply::Silence,
     ];
     for step in steps {
         assert_no_verdict(
@@ -171,7 +171,7 @@ async fn no_request_outlives_its_deadline() {
 #[tokio::test]
 async fn a_crm_that_repeats_its_secrets_does_not_put_them_into_reasons() {
     // Everything that a request carries, in the words of a refusal, of a failure and of a redirect.
-    let crm = Scripted::start(|n, head| {
+    let crm = Unruly::with_heads(|n, head| {
         let echo: String = head
             .chars()
             .map(|c| {
@@ -185,17 +185,17 @@ async fn a_crm_that_repeats_its_secrets_does_not_put_them_into_reasons() {
         let body =
             format!(r#"{{"error":true,"errors":{{"source":"{echo}","raw":"canary+tok/en"}}}}"#);
         match n % 4 {
-            0 => Step::Send(reply(
+            0 => Reply::Send(reply(
                 401,
                 &[("WWW-Authenticate", "Basic realm=\"x\"")],
                 &body,
             )),
-            1 => Step::Send(reply(422, &[], &body)),
-            2 => Step::Send(reply(500, &[], &body)),
-            _ => Step::Send(reply(302, &[("Location", "//canary%2Btok%2Fen/")], &body)),
+            1 => Reply::Send(reply(422, &[], &body)),
+            2 => Reply::Send(reply(500, &[], &body)),
+            _ => Reply::Send(reply(302, &[("Location", "//canary%2Btok%2Fen/")], &body)),
         }
     });
-    let target = target(&with_credentials(config(&crm.url)));
+    let target = target(&with_credentials(config(&address(&crm))));
     let refused = target.deliver(&call(0)).await;
     let Outcome::Rejected { reason } = &refused else {
         panic!("{refused:?}");
@@ -233,16 +233,16 @@ async fn no_log_line_of_any_level_shows_a_secret() {
         .finish();
     // For all threads: what the other tests log meanwhile is looked at too.
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let crm = Scripted::start(|n, _| match n {
-        0 => Step::Send(reply(
+    let crm = Unruly::with_heads(|n, _| match n {
+        0 => Reply::Send(reply(
             401,
             &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\"")],
             "",
         )),
-        1 => Step::Send(reply(200, &[], GOOD)),
-        _ => Step::SendAndClose(b"HTTP/1.1 what?\r\n\r\n".to_vec()),
+        1 => Reply::Send(reply(200, &[], GOOD)),
+        _ => Reply::Raw(b"HTTP/1.1 what?\r\n\r\n".to_vec()),
     });
-    let target = target(&with_credentials(config(&crm.url)));
+    let target = target(&with_credentials(config(&address(&crm))));
     assert_created(&target.deliver(&call(0)).await);
     let outcome = target.deliver(&call(1)).await;
     assert_no_verdict(&outcome, TroubleKind::Garbled, "");

@@ -6,16 +6,19 @@ use cdrelay::sandbox::{Sandbox, SandboxOptions};
 use cdrelay::target::dry_run::DryRun;
 use cdrelay::target::{CrmTarget, Deletion, Outcome, Probe, TroubleKind};
 
-use super::scripted::{Scripted, Step, reply};
-use super::{GOOD, assert_broken, assert_created, assert_no_verdict, call, config, target};
+use super::unruly::{Reply, Unruly, reply};
+use super::{
+    GOOD, address, assert_broken, assert_created, assert_no_verdict, call, config, target,
+};
 
 #[tokio::test]
 async fn a_request_is_these_bytes_and_the_second_one_the_same() {
-    let crm = Scripted::always(reply(200, &[], GOOD));
-    let target = target(&config(&crm.url));
+    let crm = Unruly::always(Reply::Send(reply(200, &[], GOOD)));
+    let target = target(&config(&address(&crm)));
     assert_created(&target.deliver(&call(7)).await);
     assert_created(&target.deliver(&call(7)).await);
-    let host = crm.url.authority();
+    let url = address(&crm);
+    let host = url.authority();
     let expected = format!(
         "GET /direct/items/phonecalls/create?token=canary%2Btok%2Fen&initiated=2012-08-23T16%3A00%3A07Z\
          &source=%2B582121234567&destination=02129876543&duration=61 HTTP/1.1\r\n\
@@ -66,15 +69,15 @@ async fn concurrent_calls_keep_their_connections() {
 
 #[tokio::test]
 async fn cookies_are_kept() {
-    let crm = Scripted::start(|n, _| {
+    let crm = Unruly::with_heads(|n, _| {
         let header: &[(&str, &str)] = if n == 0 {
             &[("Set-Cookie", "session=abc; Path=/; HttpOnly")]
         } else {
             &[]
         };
-        Step::Send(reply(200, header, GOOD))
+        Reply::Send(reply(200, header, GOOD))
     });
-    let target = target(&config(&crm.url));
+    let target = target(&config(&address(&crm)));
     assert_created(&target.deliver(&call(0)).await);
     assert_created(&target.deliver(&call(1)).await);
     let heads = crm.heads();
@@ -113,15 +116,18 @@ fn no_proxy_of_the_environment_is_used() {
 
 #[tokio::test]
 async fn redirects_are_not_followed_and_name_the_host() {
-    let elsewhere = Scripted::always(reply(200, &[], GOOD));
+    let elsewhere = Unruly::always(Reply::Send(reply(200, &[], GOOD)));
     for status in [301, 302, 303, 307, 308] {
-        let location = elsewhere
-            .url
+        let location = address(&elsewhere)
             .join("/login?token=canary")
             .unwrap()
             .to_string();
-        let crm = Scripted::always(reply(status, &[("Location", location.as_str())], ""));
-        let outcome = target(&config(&crm.url)).deliver(&call(0)).await;
+        let crm = Unruly::always(Reply::Send(reply(
+            status,
+            &[("Location", location.as_str())],
+            "",
+        )));
+        let outcome = target(&config(&address(&crm))).deliver(&call(0)).await;
         assert_broken(
             &outcome,
             &format!("answered {status} and points to 127.0.0.1"),
@@ -134,11 +140,11 @@ async fn redirects_are_not_followed_and_name_the_host() {
 #[tokio::test]
 async fn a_connection_closed_while_idle_costs_no_call() {
     // The second request meets a server that hangs up instead of answering; the third is the repetition.
-    let crm = Scripted::start(|n, _| match n {
-        1 => Step::SendAndClose(Vec::new()),
-        _ => Step::Send(reply(200, &[], GOOD)),
+    let crm = Unruly::with_heads(|n, _| match n {
+        1 => Reply::Raw(Vec::new()),
+        _ => Reply::Send(reply(200, &[], GOOD)),
     });
-    let target = target(&config(&crm.url));
+    let target = target(&config(&address(&crm)));
     assert_created(&target.deliver(&call(0)).await);
     assert_created(&target.deliver(&call(1)).await);
     let heads = crm.heads();
@@ -149,11 +155,11 @@ async fn a_connection_closed_while_idle_costs_no_call() {
 
 #[tokio::test]
 async fn a_server_that_always_hangs_up_is_asked_once_more_and_no_further() {
-    let crm = Scripted::start(|n, _| match n {
-        0 => Step::Send(reply(200, &[], GOOD)),
-        _ => Step::SendAndClose(Vec::new()),
+    let crm = Unruly::with_heads(|n, _| match n {
+        0 => Reply::Send(reply(200, &[], GOOD)),
+        _ => Reply::Raw(Vec::new()),
     });
-    let target = target(&config(&crm.url));
+    let target = target(&config(&address(&crm)));
     assert_created(&target.deliver(&call(0)).await);
     for n in 1..4 {
         let outcome = target.deliver(&call(n)).await;
@@ -165,11 +171,11 @@ async fn a_server_that_always_hangs_up_is_asked_once_more_and_no_further() {
 
 #[tokio::test]
 async fn a_deletion_is_never_repeated() {
-    let crm = Scripted::start(|n, _| match n {
-        0 => Step::Send(reply(200, &[], GOOD)),
-        _ => Step::SendAndClose(Vec::new()),
+    let crm = Unruly::with_heads(|n, _| match n {
+        0 => Reply::Send(reply(200, &[], GOOD)),
+        _ => Reply::Raw(Vec::new()),
     });
-    let target = target(&config(&crm.url));
+    let target = target(&config(&address(&crm)));
     assert_created(&target.deliver(&call(0)).await);
     let day = "2024-01-01".parse().unwrap();
     let bounds = target.delete_bounds(day, day).unwrap();
@@ -180,12 +186,12 @@ async fn a_deletion_is_never_repeated() {
 
 #[tokio::test]
 async fn a_dry_run_sends_nothing_and_may_probe() {
-    let crm = Scripted::always(reply(
+    let crm = Unruly::always(Reply::Send(reply(
         200,
         &[],
         r#"{"error":true,"errors":{"initiated":"x"}}"#,
-    ));
-    let target = DryRun(target(&config(&crm.url)));
+    )));
+    let target = DryRun(target(&config(&address(&crm))));
     assert_eq!(target.deliver(&call(0)).await, Outcome::NotSent);
     let day = "2024-01-01".parse().unwrap();
     let bounds = target.delete_bounds(day, day).unwrap();
@@ -203,10 +209,10 @@ async fn a_dry_run_sends_nothing_and_may_probe() {
 
 #[tokio::test]
 async fn a_request_too_long_for_a_web_server_is_refused_without_being_sent() {
-    let crm = Scripted::always(reply(200, &[], GOOD));
+    let crm = Unruly::always(Reply::Send(reply(200, &[], GOOD)));
     let mut long = call(0);
     long.url = Some(format!("https://pbx.example/{}", "ñ".repeat(2000)));
-    let outcome = target(&config(&crm.url)).deliver(&long).await;
+    let outcome = target(&config(&address(&crm))).deliver(&long).await;
     let Outcome::Rejected { reason } = outcome else {
         panic!("{outcome:?}");
     };

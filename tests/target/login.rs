@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cdrelay::sandbox::{Credentials, DigestAlgorithm, RunningSandbox, Sandbox, SandboxOptions};
 use cdrelay::target::Probe;
 
-use super::scripted::{Scripted, Step, reply};
+use super::unruly::{Reply, Unruly, reply};
 use super::{
-    GOOD, PASSWORD, TOKEN, assert_broken, assert_created, assert_no_canary, call, config, target,
-    with_credentials,
+    GOOD, PASSWORD, TOKEN, address, assert_broken, assert_created, assert_no_canary, call, config,
+    target, with_credentials,
 };
 
 fn sandbox(credentials: Credentials) -> RunningSandbox {
@@ -114,12 +114,12 @@ async fn credentials_that_are_not_configured_are_asked_for_in_words() {
 async fn a_server_that_answers_401_for_ever_gets_two_requests_a_call() {
     for stale in ["", ", stale=true"] {
         let count = AtomicUsize::new(0);
-        let crm = Scripted::start(move |_, _| {
+        let crm = Unruly::with_heads(move |_, _| {
             let n = count.fetch_add(1, Ordering::SeqCst);
             let challenge = format!(r#"Digest realm="r", nonce="n{n}", qop="auth"{stale}"#);
-            Step::Send(reply(401, &[("WWW-Authenticate", &challenge)], ""))
+            Reply::Send(reply(401, &[("WWW-Authenticate", &challenge)], ""))
         });
-        let target = target(&with_credentials(config(&crm.url)));
+        let target = target(&with_credentials(config(&address(&crm))));
         for n in 1..4 {
             assert_broken(&target.deliver(&call(0)).await, "user or password refused");
             assert_eq!(crm.heads().len(), 2 * n);
@@ -129,9 +129,9 @@ async fn a_server_that_answers_401_for_ever_gets_two_requests_a_call() {
 
 #[tokio::test]
 async fn digest_is_chosen_among_several_and_basic_never_after_it() {
-    let crm = Scripted::start(|n, head| {
+    let crm = Unruly::with_heads(|n, head| {
         if n < 2 && head.contains("authorization: Digest ") {
-            return Step::Send(reply(200, &[], GOOD));
+            return Reply::Send(reply(200, &[], GOOD));
         }
         let offers: &[(&str, &str)] = if n == 0 {
             &[
@@ -144,9 +144,9 @@ async fn digest_is_chosen_among_several_and_basic_never_after_it() {
         } else {
             &[("WWW-Authenticate", "Basic realm=\"r\"")]
         };
-        Step::Send(reply(401, offers, ""))
+        Reply::Send(reply(401, offers, ""))
     });
-    let target = target(&with_credentials(config(&crm.url)));
+    let target = target(&with_credentials(config(&address(&crm))));
     assert_created(&target.deliver(&call(0)).await);
     assert_broken(&target.deliver(&call(1)).await, "not sent as Basic");
     let heads = crm.heads();
@@ -158,8 +158,8 @@ async fn digest_is_chosen_among_several_and_basic_never_after_it() {
 
 #[tokio::test]
 async fn a_401_without_a_challenge_is_broken_with_and_without_credentials() {
-    let crm = Scripted::always(reply(401, &[], ""));
-    let config = config(&crm.url);
+    let crm = Unruly::always(Reply::Send(reply(401, &[], "")));
+    let config = config(&address(&crm));
     assert_broken(&target(&config).deliver(&call(0)).await, "names no scheme");
     let config = with_credentials(config);
     assert_broken(&target(&config).deliver(&call(0)).await, "names no scheme");

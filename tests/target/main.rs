@@ -9,8 +9,9 @@ mod faults;
 mod http;
 mod login;
 mod sandbox;
-mod scripted;
 mod tls;
+#[path = "../support/unruly.rs"]
+mod unruly;
 
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ const PASSWORD: &str = "canary:pass\"word";
 
 /// A strict reply that delivers.
 const GOOD: &str = r#"{"error":false,"contactId":12334,"phonecallId":3241}"#;
+
+fn address(crm: &unruly::Unruly) -> Url {
+    Url::parse(&crm.url()).unwrap()
+}
 
 fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned()).unwrap()

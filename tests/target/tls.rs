@@ -15,8 +15,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 
-use super::scripted::{Scripted, Step, reply};
-use super::{GOOD, assert_broken, assert_created, assert_no_verdict, call, config, target};
+use super::unruly::{Reply, Unruly, reply};
+use super::{
+    GOOD, address, assert_broken, assert_created, assert_no_verdict, call, config, target,
+};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -52,7 +54,7 @@ impl ResolvesServerCert for Shows {
     }
 }
 
-fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Scripted {
+fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Unruly {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = ring::sign::any_supported_type(&key).unwrap();
     let shows = Shows(Arc::new(CertifiedKey::new(vec![certificate], key)));
@@ -61,9 +63,7 @@ fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Scripted {
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(shows));
-    Scripted::start_with(Some(Arc::new(tls)), |_, _| {
-        Step::Send(reply(200, &[], GOOD))
-    })
+    Unruly::with_tls(Arc::new(tls), |_, _| Reply::Send(reply(200, &[], GOOD)))
 }
 
 fn digest(certificate: &CertificateDer<'_>) -> [u8; 32] {
@@ -78,7 +78,7 @@ async fn a_private_authority_vouches_for_its_server() {
     authority.write(&ca_file);
     let (certificate, key) = authority.issue("127.0.0.1", 2100);
     let crm = server(certificate, &key);
-    let mut config = config(&crm.url);
+    let mut config = config(&address(&crm));
     config.ca_file = Some(ca_file);
     let target = target(&config);
     for n in 0..3 {
@@ -100,7 +100,7 @@ async fn no_certificate_passes_that_nobody_vouches_for() {
         (authority.issue("127.0.0.1", 2000), "out of date"),
     ] {
         let crm = server(certificate, &key);
-        let mut config = config(&crm.url);
+        let mut config = config(&address(&crm));
         config.ca_file = Some(ca_file.clone());
         assert_broken(&target(&config).deliver(&call(0)).await, text);
         assert_eq!(crm.heads(), Vec::<String>::new());
@@ -112,7 +112,7 @@ async fn a_pinned_certificate_passes_whatever_its_name_and_dates() {
     let (certificate, key) = Authority::new("ours").issue("another.example", 2000);
     let pin = digest(&certificate);
     let crm = server(certificate, &key);
-    let mut config = config(&crm.url);
+    let mut config = config(&address(&crm));
     config.certificate_sha256 = Some(pin);
     assert_created(&target(&config).deliver(&call(0)).await);
 }
@@ -135,7 +135,7 @@ async fn another_certificate_than_the_pinned_one_does_not_pass() {
         hex(digest(&pinned))
     );
     let crm = server(shown, &key);
-    let mut config = config(&crm.url);
+    let mut config = config(&address(&crm));
     config.certificate_sha256 = Some(digest(&pinned));
     assert_broken(&target(&config).deliver(&call(0)).await, &text);
     assert_eq!(crm.heads(), Vec::<String>::new());
@@ -148,7 +148,7 @@ async fn a_copy_of_the_pinned_certificate_without_its_key_does_not_pass() {
     let (_, other_key) = authority.issue("127.0.0.1", 2100);
     let pin = digest(&pinned);
     let crm = server(pinned, &other_key);
-    let mut config = config(&crm.url);
+    let mut config = config(&address(&crm));
     config.certificate_sha256 = Some(pin);
     assert_broken(
         &target(&config).deliver(&call(0)).await,
@@ -160,12 +160,12 @@ async fn a_copy_of_the_pinned_certificate_without_its_key_does_not_pass() {
 #[tokio::test]
 async fn a_server_that_is_mute_or_speaks_no_tls_is_unreachable() {
     let (certificate, _) = Authority::new("ours").issue("127.0.0.1", 2100);
-    for step in [(|| Step::Silence) as fn() -> Step, || {
-        Step::SendAndClose(reply(400, &[], "plain http"))
+    for step in [(|| Reply::Silence) as fn() -> Reply, || {
+        Reply::Raw(reply(400, &[], "plain http"))
     }] {
         // A ClientHello holds no blank line, so the script is never asked: the server waits, as a mute one does.
-        let crm = Scripted::start(move |_, _| step());
-        let mut url = crm.url.clone();
+        let crm = Unruly::with_heads(move |_, _| step());
+        let mut url = address(&crm);
         url.set_scheme("https").unwrap();
         let mut config = config(&url);
         config.connect_timeout = Duration::from_millis(200);
