@@ -17,7 +17,7 @@ pub struct Cli {
     // The values stand in the name: a list of its own would turn every help text into its long form.
     #[arg(long, global = true, value_name = "text|json", hide_possible_values = true, default_value = "text", help_heading = EVERYWHERE)]
     pub output: Output,
-    /// Say more on stderr; twice: every request
+    /// Say more on stderr; twice: every answer; three times: every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
     /// Print nothing at all unless a person has to act (for cron)

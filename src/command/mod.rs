@@ -217,7 +217,8 @@ fn log_to_stderr(verbose: u8, quiet: bool) {
         (true, _) => "cdrelay=error",
         (false, 0) => "cdrelay=warn",
         (false, 1) => "cdrelay=info",
-        (false, _) => "cdrelay=debug",
+        (false, 2) => "cdrelay=debug",
+        (false, _) => "cdrelay=trace",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
     let _ = tracing_subscriber::fmt()

@@ -12,6 +12,30 @@ use url::Url;
 use super::Fault;
 use super::challenge::{self, Challenge};
 use super::digest::{carries_nonce, strongest};
+use super::{Secrets, base64};
+
+/// User names from this length on are struck out of texts.
+const SHORTEST_NAME: usize = 4;
+
+/// Schemes that a reason names: those of the registry at IANA, and NTLM.
+const KNOWN_SCHEMES: [&str; 16] = [
+    "Basic",
+    "Bearer",
+    "Concealed",
+    "Digest",
+    "DPoP",
+    "GNAP",
+    "HOBA",
+    "Mutual",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "PrivateToken",
+    "SCRAM-SHA-1",
+    "SCRAM-SHA-256",
+    "Signature",
+    "vapid",
+];
 
 /// Who logs in.
 pub(super) struct User {
@@ -112,13 +136,18 @@ impl Login {
         )
     }
 
-    /// The password, and what Basic makes of it.
-    pub(super) fn secrets(&self) -> Vec<String> {
-        self.user.as_ref().map_or_else(Vec::new, |user| {
-            vec![
-                user.password.clone(),
-                base64(format!("{}:{}", user.name, user.password).as_bytes()),
-            ]
+    /// User name and password, to be struck out of texts.
+    pub(super) fn secrets(&self) -> Secrets {
+        self.user.as_ref().map_or_else(Secrets::default, |user| {
+            let secrets = Secrets::default()
+                .with(&user.password)
+                .with(&format!("{}:{}", user.name, user.password));
+            // Of a shorter name not even its owner would know that it is meant.
+            if user.name.chars().count() < SHORTEST_NAME {
+                secrets
+            } else {
+                secrets.with_name(&user.name)
+            }
         })
     }
 
@@ -170,39 +199,29 @@ impl State {
 
 /// The header value of RFC 7617, in UTF-8.
 pub(crate) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+    format!(
+        "Basic {}",
+        base64::encode(format!("{user}:{password}").as_bytes())
+    )
 }
 
-/// The schemes that a server offers, for a person: at most five, each cut short.
+/// The schemes that a server offers, for a person: at most five. What has no known name is not quoted: it is the server's
+/// text, and could repeat the request.
 fn schemes(challenges: &[Challenge]) -> String {
     if challenges.is_empty() {
         return "it names no scheme".to_owned();
     }
-    let names: Vec<String> = challenges
+    let names: Vec<&str> = challenges
         .iter()
         .take(5)
-        .map(|c| c.scheme.chars().take(20).collect())
+        .map(|challenge| {
+            KNOWN_SCHEMES
+                .into_iter()
+                .find(|name| challenge.is(name))
+                .unwrap_or("one without a known name")
+        })
         .collect();
     format!("it offers {}", names.join(", "))
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            if n <= chunk.len() {
-                let index = (bits >> (18 - 6 * n)) & 63;
-                text.push(char::from(ALPHABET[index as usize]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]

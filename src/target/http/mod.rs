@@ -7,8 +7,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -17,18 +16,30 @@ use url::Url;
 
 use self::cookies::BoundedJar;
 pub use self::fault::Fault;
+use self::kept::{Kept, came_over};
 use self::login::{Login, User};
+pub use self::secrets::Secrets;
 use crate::config::TargetConfig;
 
+mod base64;
 pub(crate) mod challenge;
 mod cookies;
 mod digest;
 mod fault;
+mod kept;
 pub(crate) mod login;
+mod secrets;
 mod tls;
 
 /// Most bytes of a body that are read.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// Longest time in which a closed connection says so: the longest round trip that is likely. A request that failed later
+/// had arrived.
+const ROUND_TRIP: Duration = Duration::from_secs(2);
+
+/// Longest wait for a body that cannot change what the status says.
+const NEEDLESS_BODY: Duration = Duration::from_secs(1);
 
 /// How to talk to a server.
 #[derive(Clone, Copy)]
@@ -79,9 +90,7 @@ pub struct HttpClient {
     client: Client,
     login: Login,
     timeout: Duration,
-    /// How many connections may be idle now: each complete reply leaves one.
-    idle: AtomicUsize,
-    idle_limit: usize,
+    kept: Kept,
 }
 
 /// Whether a request that met a dead connection may go out again.
@@ -143,8 +152,7 @@ impl HttpClient {
                 password: password.to_owned(),
             })),
             timeout: options.timeout,
-            idle: AtomicUsize::new(0),
-            idle_limit: options.idle_connections,
+            kept: Kept::new(options.idle_connections),
         })
     }
 
@@ -165,9 +173,9 @@ impl HttpClient {
         self.within_deadline(url, Repeat::Never).await
     }
 
-    /// The password in every form in which a reply could repeat it: to be struck out of texts that are shown.
+    /// User name and password: to be struck out of texts that are shown.
     #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Secrets {
         self.login.secrets()
     }
 
@@ -204,12 +212,12 @@ impl HttpClient {
         authorization: Option<&HeaderValue>,
         repeat: Repeat,
     ) -> Result<Reply, Fault> {
+        let started = Instant::now();
         let response = match self.send(url, authorization).await {
-            Err(error)
-                if repeat == Repeat::Once
-                    && fault::is_closed_unanswered(&error)
-                    && self.take_idle() =>
-            {
+            Err(error) if repeat == Repeat::Once && self.was_closed_idle(&error, started) => {
+                tracing::trace!(
+                    "a connection had been closed while it was idle; the request goes out again"
+                );
                 // A Digest counter that may have arrived must not be used again.
                 let fresh = match authorization {
                     Some(_) => self.login.authorization(url)?,
@@ -220,8 +228,11 @@ impl HttpClient {
             result => result,
         }
         .map_err(fault::explain)?;
-        let reply = read(response).await?;
-        self.leave_idle();
+        let connection = came_over(&response);
+        let (reply, whole) = read(response).await?;
+        if whole {
+            self.kept.replied(connection);
+        }
         tracing::debug!(
             status = reply.status,
             bytes = reply.body.len(),
@@ -230,36 +241,31 @@ impl HttpClient {
         Ok(reply)
     }
 
+    /// Whether the server closed the connection before the request arrived. It shows as an end without a reply, at once,
+    /// on a connection that had served before; a server that takes a request and then hangs up does not look so on a new
+    /// connection, and nor does one that thinks about it first.
+    fn was_closed_idle(&self, error: &reqwest::Error, started: Instant) -> bool {
+        fault::is_closed_unanswered(error)
+            && self.kept.forget(error)
+            && started.elapsed() <= ROUND_TRIP
+    }
+
     async fn send(
         &self,
         url: &Url,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::Response, reqwest::Error> {
         let mut request = self.client.get(url.clone());
+        tracing::trace!(
+            path = url.path(),
+            query_bytes = url.query().map_or(0, str::len),
+            credentials = authorization.is_some(),
+            "a request goes out"
+        );
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
         request.send().await
-    }
-
-    /// A complete reply leaves a connection idle; the pool keeps no more than its limit.
-    fn leave_idle(&self) {
-        let limit = self.idle_limit;
-        let _ = self
-            .idle
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |idle| {
-                (idle < limit).then_some(idle + 1)
-            });
-    }
-
-    /// Whether an idle connection can have been what failed. Each counts once, so that a server which drops every
-    /// connection costs no more than one repetition for each reply that it gave.
-    fn take_idle(&self) -> bool {
-        self.idle
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |idle| {
-                idle.checked_sub(1)
-            })
-            .is_ok()
     }
 }
 
@@ -280,8 +286,9 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-/// Reads a reply, chunk by chunk, and stops at the limit. Dropping an unfinished response closes its connection.
-async fn read(mut response: reqwest::Response) -> Result<Reply, Fault> {
+/// Reads a reply, chunk by chunk, and stops at the limit; says whether it came to its end. Dropping an unfinished response
+/// closes its connection.
+async fn read(mut response: reqwest::Response) -> Result<(Reply, bool), Fault> {
     let status = response.status().as_u16();
     let headers = response.headers();
     let mut reply = Reply {
@@ -295,13 +302,21 @@ async fn read(mut response: reqwest::Response) -> Result<Reply, Fault> {
             .collect(),
         body: Vec::new(),
     };
-    match body(&mut response).await {
-        Ok(body) => reply.body = body,
-        // Redirects, missing rights, overload and failures say all by their status, whatever follows.
-        Err(_) if matches!(status, 300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 500..=599) => {}
-        Err(fault) => return Err(fault),
+    if !says_all(status) {
+        reply.body = body(&mut response).await?;
+        return Ok((reply, true));
     }
-    Ok(reply)
+    let body = tokio::time::timeout(NEEDLESS_BODY, body(&mut response)).await;
+    let whole = matches!(body, Ok(Ok(_)));
+    if let Ok(Ok(body)) = body {
+        reply.body = body;
+    }
+    Ok((reply, whole))
+}
+
+/// Redirects, missing rights, overload and failures say all by their status, whatever follows.
+fn says_all(status: u16) -> bool {
+    matches!(status, 300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 500..=599)
 }
 
 async fn body(response: &mut reqwest::Response) -> Result<Vec<u8>, Fault> {

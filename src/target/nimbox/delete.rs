@@ -133,7 +133,7 @@ mod tests {
                 &answer,
                 &Reading {
                     already_exists: &["ya existe".to_owned()],
-                    hidden: &[],
+                    hidden: &crate::target::http::Secrets::default(),
                     now: chrono::DateTime::UNIX_EPOCH,
                 },
             );

@@ -12,7 +12,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 
 use self::request::{ADDRESS_LIMIT, Requests};
 use self::verdict::{Answer, Reading};
-use super::http::{Fault, HttpClient, HttpOptions, Reply};
+use super::http::{Fault, HttpClient, HttpOptions, Reply, Secrets};
 use super::{CrmTarget, DeleteBounds, Deletion, Outcome, Probe, Trouble, TroubleKind};
 use crate::call::WireForm;
 use crate::config::TargetConfig;
@@ -28,7 +28,7 @@ pub struct Nimbox {
     requests: Requests,
     already_exists: Vec<String>,
     /// Everything a reply could repeat and no reason may show.
-    hidden: Vec<String>,
+    hidden: Secrets,
 }
 
 impl Nimbox {
@@ -40,11 +40,7 @@ impl Nimbox {
         let http = HttpClient::new(&HttpOptions::for_target(config))
             .context("the CRM's connection cannot be set up")?;
         let token = config.token.expose();
-        let mut hidden = http.secrets();
-        hidden.extend(spellings(token));
-        // The longest first: a secret that is part of another would leave the other's rest standing.
-        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        hidden.dedup();
+        let hidden = http.secrets().and(Secrets::default().with(token));
         Ok(Self {
             requests: Requests::new(&config.url, token)?,
             already_exists: config.already_exists.clone(),
@@ -153,10 +149,4 @@ fn unanswered(fault: Fault) -> Outcome {
         reason,
         retry_after: None,
     })
-}
-
-/// The spellings in which a reply can repeat a text of the query.
-fn spellings(secret: &str) -> [String; 3] {
-    let encoded = request::encoded(secret);
-    [secret.to_owned(), encoded.to_lowercase(), encoded]
 }

@@ -66,7 +66,7 @@ impl Requests {
 }
 
 /// A text as it stands in a query.
-pub(super) fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

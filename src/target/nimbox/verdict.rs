@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use url::Url;
 
 use super::strict::{NotStrict, StrictReply};
+use crate::target::http::Secrets;
 use crate::target::{Outcome, Receipt, Trouble, TroubleKind};
 
 /// Most characters of the CRM's own words that a reason carries.
@@ -36,8 +37,8 @@ pub struct Answer<'a> {
 pub struct Reading<'a> {
     /// Texts in a refusal that mean "is there already", compared without regard to case; empty ones match nothing.
     pub already_exists: &'a [String],
-    /// Texts that are struck out of the CRM's words before they are cut and quoted: secrets that it may repeat.
-    pub hidden: &'a [String],
+    /// What is struck out of the CRM's words before they are cut and quoted: secrets that it may repeat.
+    pub hidden: &'a Secrets,
     /// The instant that a date in `Retry-After` is counted from.
     pub now: DateTime<Utc>,
 }
@@ -150,12 +151,7 @@ pub(super) fn words(reply: &StrictReply, reading: &Reading<'_>) -> String {
         }
         text.push_str(&message);
     }
-    for secret in reading.hidden {
-        if !secret.is_empty() {
-            text = text.replace(secret.as_str(), "***");
-        }
-    }
-    cut(text)
+    cut(reading.hidden.strike(&text))
 }
 
 /// A strict `error: true` under a status that may carry one.
@@ -229,19 +225,14 @@ fn redirect(answer: &Answer<'_>, reading: &Reading<'_>) -> String {
         absolute.ok()?.host_str().map(ToOwned::to_owned)
     });
     let status = answer.status;
-    let mut reason = match host {
-        Some(host) => format!("the CRM answered {status} and points to {}", cut(host)),
-        None => format!("the CRM answered {status} and points elsewhere"),
+    let place = match host {
+        Some(host) => format!("to {}", cut(reading.hidden.strike(&host))),
+        None => "elsewhere".to_owned(),
     };
-    for secret in reading.hidden {
-        if !secret.is_empty() {
-            reason = reason.replace(secret.as_str(), "***");
-        }
-    }
-    reason.push_str(
-        "; redirects are not followed: set `target.url` to the address that answers itself",
-    );
-    reason
+    format!(
+        "the CRM answered {status} and points {place}; redirects are not followed: set `target.url` to the address that \
+         answers itself"
+    )
 }
 
 /// `Retry-After` as RFC 9110, section 10.2.3 has it: seconds, or a date in one of its three forms. Capped at a day; a

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{Answer, Reading, classify};
+use crate::target::http::Secrets;
 use crate::target::{Outcome, Receipt, TroubleKind};
 
 const CREATED: &str = r#"{ "error": false, "contactId": 12334, "phonecallId": 3241 }"#;
@@ -43,7 +44,7 @@ fn outcome(answer: &Answer<'_>) -> Outcome {
         answer,
         &Reading {
             already_exists: &patterns(),
-            hidden: &["s3cr3t-canary".to_owned()],
+            hidden: &Secrets::default().with("s3cr3t-canary"),
             now: now(),
         },
     )
