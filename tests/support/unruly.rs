@@ -15,7 +15,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -87,6 +87,7 @@ struct Shared {
     heads: Mutex<Vec<String>>,
     connections: AtomicUsize,
     flooded: AtomicU64,
+    held_ms: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -149,6 +150,7 @@ impl Unruly {
             heads: Mutex::default(),
             connections: AtomicUsize::new(0),
             flooded: AtomicU64::new(0),
+            held_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
         let for_thread = Arc::clone(&shared);
@@ -181,6 +183,11 @@ impl Unruly {
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// The longest time that a client has put up with an act that ends only when it goes.
+    pub fn held(&self) -> Duration {
+        Duration::from_millis(self.shared.held_ms.load(Ordering::SeqCst))
     }
 
     /// Bytes that floods have sent so far.
@@ -314,6 +321,7 @@ impl Connection {
 
     fn act(&mut self, acts: &[Act], shared: &Shared) -> Connected {
         for act in acts {
+            let began = Instant::now();
             let done = match act {
                 Act::Write(bytes) => self.write(bytes),
                 Act::Pause(time) => {
@@ -327,6 +335,10 @@ impl Connection {
                 Act::Reset => self.reset(),
                 Act::Close => Err(io::ErrorKind::NotConnected.into()),
             };
+            if matches!(act, Act::Drip(..) | Act::Flood(_) | Act::Mute) {
+                let held = u64::try_from(began.elapsed().as_millis()).unwrap();
+                shared.held_ms.fetch_max(held, Ordering::SeqCst);
+            }
             if done.is_err() {
                 return Connected::No;
             }

@@ -1,0 +1,175 @@
+//! Connections that are refused, reset, closed or silent.
+
+use std::time::Duration;
+
+use super::scene::{closed_port, pass_on};
+use super::stage::{Case, always, case};
+use super::tricks::{answer, created, first_request_fails, ok, reshaped, then_mute};
+use super::unruly::{Act, Reply, Unruly, reply};
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        always("a_mute_server", Reply::Silence),
+        case("mute_after_the_connection", |_| {
+            Unruly::greeting(vec![Act::Mute], |_, _| ok(created(0)))
+        })
+        .requests(0..=0),
+        always(
+            "mute_after_the_head",
+            then_mute("HTTP/1.1 200 OK\r\nContent-Length: 59\r\n\r\n"),
+        ),
+        always(
+            "mute_within_the_head",
+            then_mute("HTTP/1.1 200 OK\r\nContent-"),
+        ),
+        always(
+            "mute_within_the_body",
+            then_mute("HTTP/1.1 200 OK\r\nContent-Length: 59\r\n\r\n{\"error\":"),
+        ),
+        always(
+            "a_body_drop_by_drop",
+            Reply::Drip(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{".to_vec(),
+                b" ".to_vec(),
+            ),
+        ),
+        always(
+            "a_head_drop_by_drop",
+            Reply::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec(), b"y".to_vec()),
+        ),
+        always(
+            "interim_replies_drop_by_drop",
+            Reply::Drip(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        ),
+        always(
+            "mute_after_a_503",
+            then_mute("HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 9\r\n\r\n"),
+        )
+        .requests(1..=1),
+        always(
+            "mute_after_a_403",
+            then_mute("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n"),
+        )
+        .ends(6, "pending 2")
+        .requests(1..=1),
+        case("a_closed_port", |_| Unruly::always(Reply::Close))
+            .edit(|config, _| {
+                let url = config
+                    .lines()
+                    .find(|line| line.starts_with("url = \"http"))
+                    .unwrap();
+                config.replace(
+                    url,
+                    &format!("url = \"http://127.0.0.1:{}\"", closed_port()),
+                )
+            })
+            .requests(0..=0),
+        case("closed_before_the_request", |_| {
+            Unruly::greeting(vec![Act::Close], |_, _| ok(created(0)))
+        })
+        .requests(0..=0),
+        case("reset_before_the_request", |_| {
+            Unruly::greeting(vec![Act::Reset], |_, _| ok(created(0)))
+        })
+        .requests(0..=0),
+        always("closed_after_the_request", Reply::Close),
+        always("reset_after_the_request", Reply::Acts(vec![Act::Reset])),
+        always(
+            "half_closed_after_the_request",
+            Reply::Acts(vec![Act::HalfClose, Act::Mute]),
+        ),
+        always(
+            "reset_within_the_body",
+            Reply::Acts(vec![
+                Act::Write(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 59\r\n\r\n{\"error\":false".to_vec(),
+                ),
+                Act::Pause(Duration::from_millis(50)),
+                Act::Reset,
+            ]),
+        ),
+        case("another_protocol_speaks_first", |_| {
+            Unruly::greeting(
+                vec![Act::Write(b"220 mail.example ESMTP\r\n".to_vec())],
+                |_, _| Reply::Close,
+            )
+        })
+        .requests(0..=6),
+        // An idle connection that is closed costs no call, no retry and no second.
+        reshaped("closed_while_idle", |_, status, body| {
+            Reply::Acts(vec![Act::Write(reply(status, &[], body)), Act::Close])
+        })
+        .calls(6)
+        .ends(0, "delivered 6")
+        .requests(6..=6),
+        case("hung_up_on_a_kept_connection", |stage| {
+            let honest = stage.honest.addr;
+            // Every other request meets a connection that has gone.
+            Unruly::start(move |n, line| {
+                if n % 2 == 1 {
+                    Reply::Close
+                } else {
+                    pass_on(honest, line)
+                }
+            })
+        })
+        .calls(1)
+        .ends(0, "delivered 1")
+        .requests(1..=1),
+        // A new connection that is closed with the request in hand was not idle: the budget pays, so a call gets three
+        // requests and no more.
+        case("a_new_connection_is_never_idle", |stage| {
+            let honest = stage.honest.addr;
+            Unruly::start(move |n, line| {
+                if n == 0 {
+                    let (status, body) = answer(pass_on(honest, line));
+                    let closing = [("Connection", "close")];
+                    Reply::Acts(vec![Act::Write(reply(status, &closing, &body)), Act::Close])
+                } else {
+                    Reply::Close
+                }
+            })
+        })
+        .ends(4, "delivered 1, pending 1")
+        .requests(4..=4),
+        case("an_unasked_reply_on_an_idle_connection", |stage| {
+            let honest = stage.honest.addr;
+            Unruly::start(move |n, line| {
+                let (status, body) = answer(pass_on(honest, line));
+                Reply::Acts(vec![
+                    Act::Write(reply(status, &[], &body)),
+                    Act::Write(reply(200, &[], &created(100 + n))),
+                ])
+            })
+        })
+        .calls(6)
+        .ends(0, "delivered 6")
+        .requests(6..=12),
+        first_request_fails("closed_before_the_effect", false, || Reply::Close)
+            .ends(0, "delivered 2")
+            .requests(4..=4),
+        first_request_fails("closed_after_the_effect", true, || Reply::Close)
+            .ends(0, "delivered 2")
+            .requests(4..=4),
+        first_request_fails("reset_after_the_effect", true, || {
+            Reply::Acts(vec![Act::Reset])
+        })
+        .ends(0, "delivered 2")
+        .requests(4..=4),
+        first_request_fails("mute_after_the_effect", true, || Reply::Silence)
+            .ends(0, "delivered 2")
+            .requests(4..=4),
+        first_request_fails("half_an_answer_after_the_effect", true, || {
+            Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 59\r\n\r\n{ \"error\": fal".to_vec())
+        })
+        .ends(0, "delivered 2")
+        .requests(4..=4),
+        case("every_answer_is_lost_after_the_effect", |stage| {
+            let honest = stage.honest.addr;
+            Unruly::start(move |_, line| {
+                pass_on(honest, line);
+                Reply::Close
+            })
+        }),
+    ]
+}
