@@ -18,5 +18,12 @@ mod soak;
 #[path = "../support/unruly.rs"]
 mod unruly;
 
+mod chance;
 mod crm;
+mod kills;
 mod memory;
+mod model;
+mod random;
+mod signals;
+mod tables;
+mod trace;

@@ -55,8 +55,18 @@ fn measured(scene: &Scene, args: &[&str]) -> (Value, u64, u64) {
     }
     // One line of JSON: it fits into the pipe, so the process did not wait for a reader.
     let (mut out, mut err) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut err)
+        .unwrap();
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
     check_sums(&report);
     assert_eq!(report["exit"]["code"], 0, "{report}");
@@ -78,11 +88,19 @@ fn bounded(name: &str, knows: fn(&str) -> bool) {
     let (first, first_peak, first_own) = measured(&scene, &args);
     let matched = crm.book().created;
     assert_eq!(first["calls"]["created"], matched, "{first}");
-    assert_eq!(first["calls"]["unmatched"], rows as u64 - matched, "{first}");
+    assert_eq!(
+        first["calls"]["unmatched"],
+        rows as u64 - matched,
+        "{first}"
+    );
     assert_eq!(crm.book().requests, rows as u64);
     let (second, second_peak, second_own) = measured(&scene, &args);
     assert_eq!(second["calls"]["unchanged"], matched, "{second}");
-    assert_eq!(second["calls"]["unmatched"], rows as u64 - matched, "{second}");
+    assert_eq!(
+        second["calls"]["unmatched"],
+        rows as u64 - matched,
+        "{second}"
+    );
     assert_eq!(crm.book().created, matched);
     let told = format!(
         "first run {:.1} MiB ({:.1} its own, {:.0} s), second {:.1} MiB ({:.1} its own, {:.0} s)",
