@@ -47,7 +47,7 @@ pub fn connect(
 }
 
 /// Most rows a slice aims at. A slice is longer only where one second alone holds more.
-pub const SLICE_ROWS: usize = 8192;
+pub const SLICE_ROWS: usize = 4096;
 
 /// One row of a `cdr` table, as far as cdrelay needs it. All text is decoded: valid UTF-8 as such, anything else byte by
 /// byte as Latin-1, so that no row fails for its encoding and equal bytes stay equal text.

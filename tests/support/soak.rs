@@ -1,35 +1,49 @@
-//! How long the long loops are: a few seconds for every change, the full numbers when `CDRELAY_SOAK=long` asks for them.
+//! How often a loop goes round, and where it leaves what it came to.
+//!
+//! `CDRELAY_SOAK=long` asks for the large counts, anything else for the few that every change is tested with.
+//! `CDRELAY_SOAK_TABLE` names a file that gets one line for each loop: `name | runs | result`.
 
 #![allow(
     dead_code,
     unreachable_pub,
-    clippy::unwrap_used,
     reason = "every test binary compiles all of it, as a module of its own, and uses some"
 )]
 
-use std::io::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write;
 
-/// Whether the full numbers are asked for.
-pub fn is_long() -> bool {
-    std::env::var_os("CDRELAY_SOAK").is_some_and(|value| value == "long")
+/// Whether the large counts are asked for.
+pub fn long() -> bool {
+    std::env::var("CDRELAY_SOAK").is_ok_and(|asked| asked == "long")
 }
 
-/// One of two counts.
+/// The one count or the other.
 pub fn count(short: usize, long: usize) -> usize {
-    if is_long() { long } else { short }
+    if self::long() { long } else { short }
 }
 
-/// Appends a line `name | runs | result` to the file that `CDRELAY_SOAK_TABLE` names, if it names one.
+/// Appends what a loop came to: its name, how often it went round, and what it showed. Does nothing where no table is
+/// kept.
+///
+/// # Panics
+/// The table cannot be written: a result that is lost in silence is worse than a failed test.
 pub fn note(name: &str, runs: usize, result: &str) {
-    let Some(path) = std::env::var_os("CDRELAY_SOAK_TABLE") else {
+    let Some(table) = std::env::var_os("CDRELAY_SOAK_TABLE") else {
         return;
     };
-    let mut file = std::fs::OpenOptions::new()
+    let line = format!("{} | {runs} | {}\n", cell(name), cell(result));
+    // One write of a whole line: tests of one binary run side by side.
+    OpenOptions::new()
         .create(true)
         .append(true)
-        .open(path)
-        .unwrap();
-    writeln!(file, "{name} | {runs} | {result}").unwrap();
+        .open(&table)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .unwrap_or_else(|error| panic!("the table {}: {error}", table.display()));
+}
+
+/// On one line, and without the sign that parts the columns.
+fn cell(text: &str) -> String {
+    text.replace(['\n', '\r'], " ").replace('|', "/")
 }
 
 /// SplitMix64: the same numbers for the same seed.

@@ -13,6 +13,10 @@ use crate::report::{Calls, Rows, RunReport};
 /// by a later run.
 const MOST_FOLLOWERS: usize = 20_000;
 
+/// Most numbers whose fate is kept in memory. Unmatched calls to numbers beyond these are asked about one by one, as if
+/// each had a number of its own: more requests, and no call is passed over.
+const MOST_NUMBERS: usize = 200_000;
+
 /// Counts, shared by the reading, the sending and the recording side, which all run on one thread.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -57,10 +61,20 @@ pub(super) struct Figures {
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     fates: HashMap<i64, NumberFate>,
-    followers: HashMap<i64, Vec<Entry>>,
-    kept: usize,
+    followers: Vec<(i64, Entry)>,
     /// Calls that were sent ahead for their number and have no answer on record yet.
     pub(super) scouts_out: usize,
+}
+
+/// When an unmatched call is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Now, ahead of the others with its number.
+    Ahead,
+    /// Now, for itself: too many numbers are known already to remember this one.
+    Alone,
+    /// Once the verdict about its number is known, if at all.
+    Later,
 }
 
 /// What is known about one number.
@@ -75,21 +89,21 @@ pub(super) enum NumberFate {
 }
 
 impl Numbers {
-    /// Whether this unmatched call is the one to send ahead for its number; if not, it is kept.
-    pub(super) fn is_scout(&mut self, number: &str, entry: &Entry) -> bool {
+    /// Whether this unmatched call is sent now; if not, it is kept until the verdict about its number is known.
+    pub(super) fn turn(&mut self, number: &str, entry: &Entry) -> Turn {
         let key = hash(number);
         match self.fates.get(&key) {
-            None => {
+            None if self.fates.len() < MOST_NUMBERS => {
                 self.fates.insert(key, NumberFate::Asked);
                 self.scouts_out += 1;
-                true
+                Turn::Ahead
             }
+            None => Turn::Alone,
             Some(NumberFate::Asked | NumberFate::InVain | NumberFate::Matched) => {
-                if self.kept < MOST_FOLLOWERS {
-                    self.kept += 1;
-                    self.followers.entry(key).or_default().push(entry.clone());
+                if self.followers.len() < MOST_FOLLOWERS {
+                    self.followers.push((key, entry.clone()));
                 }
-                false
+                Turn::Later
             }
         }
     }
@@ -115,10 +129,10 @@ impl Numbers {
     pub(super) fn take(&mut self) -> (Vec<Entry>, Vec<Entry>) {
         let mut matched = Vec::new();
         let mut in_vain = Vec::new();
-        for (key, entries) in std::mem::take(&mut self.followers) {
+        for (key, entry) in std::mem::take(&mut self.followers) {
             match self.fates.get(&key) {
-                Some(NumberFate::Matched) => matched.extend(entries),
-                Some(NumberFate::InVain) => in_vain.extend(entries),
+                Some(NumberFate::Matched) => matched.push(entry),
+                Some(NumberFate::InVain) => in_vain.push(entry),
                 Some(NumberFate::Asked) | None => {}
             }
         }
@@ -277,11 +291,11 @@ mod tests {
     fn one_call_goes_ahead_for_each_number_and_the_others_follow_its_verdict() {
         let mut numbers = Numbers::default();
         let calls = [("1", 1), ("1", 2), ("2", 3), ("2", 4), ("3", 5), ("3", 6)];
-        let ahead: Vec<bool> = calls
+        let turns: Vec<Turn> = calls
             .iter()
-            .map(|(number, start)| numbers.is_scout(number, &unmatched(*start)))
+            .map(|(number, start)| numbers.turn(number, &unmatched(*start)))
             .collect();
-        assert_eq!(ahead, [true, false, true, false, true, false]);
+        assert_eq!(turns, [Turn::Ahead, Turn::Later].repeat(3));
         assert_eq!(numbers.scouts_out, 3);
         numbers.matched("1");
         numbers.unmatched("2");
@@ -290,6 +304,26 @@ mod tests {
         let (matched, in_vain) = numbers.take();
         assert_eq!(matched, [unmatched(2)]);
         assert_eq!(in_vain, [unmatched(4)]);
+    }
+
+    #[test]
+    fn calls_to_more_numbers_than_are_remembered_are_asked_about_one_by_one() {
+        let mut numbers = Numbers::default();
+        for number in 0..MOST_NUMBERS {
+            assert_eq!(
+                numbers.turn(&number.to_string(), &unmatched(0)),
+                Turn::Ahead
+            );
+        }
+        for _ in 0..2 {
+            assert_eq!(numbers.turn("one more", &unmatched(1)), Turn::Alone);
+        }
+        assert_eq!(numbers.turn("0", &unmatched(2)), Turn::Later);
+        assert_eq!(numbers.scouts_out, MOST_NUMBERS);
+        // Nobody waits for the verdict about a number that is not remembered.
+        numbers.unmatched("one more");
+        numbers.unmatched("0");
+        assert_eq!(numbers.take(), (Vec::new(), vec![unmatched(2)]));
     }
 
     #[test]

@@ -164,6 +164,9 @@ impl Pipeline<'_> {
             }
         }
         loop {
+            // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
+            // that is being sent and the next one are in memory. A closed channel has a word of its own below.
+            let _ = way.parcels.reserve().await;
             let batch = match self.in_time(intake.next()).await {
                 Ok(Ok(Some(batch))) => batch,
                 Ok(Ok(None)) => break,

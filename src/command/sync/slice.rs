@@ -1,6 +1,6 @@
 //! What a slice comes to: which calls are due, which are folded or dropped, and their intents on record.
 
-use super::board::resting;
+use super::board::{Turn, resting};
 use super::pipeline::Pipeline;
 use crate::call::{Call, ColumnTime, Disposition, Identity, Origin, WireForm};
 use crate::delivery::Parcel;
@@ -122,13 +122,15 @@ impl Pipeline<'_> {
                     resting(&mut figures, entry.state);
                     return;
                 };
-                if figures.numbers.is_scout(wire.destination.as_str(), &entry) {
-                    entry.wire = None;
-                    let mut scout = Due::again(call, &entry, wire, false);
-                    scout.ticket.scout = true;
-                    plans.due.push(scout);
-                } else {
-                    resting(&mut figures, entry.state);
+                let turn = figures.numbers.turn(wire.destination.as_str(), &entry);
+                match turn {
+                    Turn::Ahead | Turn::Alone => {
+                        entry.wire = None;
+                        let mut due = Due::again(call, &entry, wire, false);
+                        due.ticket.scout = turn == Turn::Ahead;
+                        plans.due.push(due);
+                    }
+                    Turn::Later => resting(&mut figures, entry.state),
                 }
             }
             (Action::Settled | Action::Withdrawn | Action::Held, Some(entry), _) => {
