@@ -160,6 +160,9 @@ fn line(text: &mut String, call: &Listed, config: &Config) {
     if let Some(pending) = call.pending {
         let _ = write!(text, "  [{}]", pending.as_str());
     }
+    if call.is_stuck() {
+        text.push_str("  [stuck]");
+    }
     if call.drift {
         text.push_str("  [drift]");
     }
@@ -186,6 +189,7 @@ fn object(call: &Listed) -> Value {
             "duration": wire.duration,
             "url": wire.url,
         })),
+        "stuck": call.is_stuck(),
         "attempts": call.attempts,
         "last_attempt": call.last_attempt,
         "reason": call.words,

@@ -13,6 +13,7 @@ use super::{Context, Ended, fail, now, sync};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::config::Config;
+use crate::delivery::{self, Stop};
 use crate::intake::Settings;
 use crate::ledger::{Access, DeletionPlan, Ledger, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
@@ -124,12 +125,12 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
             started: at,
         })
         .await?;
-    let deletion = crm.delete(bounds).await;
+    let deletion = answered(context, &config, crm.delete(bounds)).await;
     ledger
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
     ledger.close().await?;
-    let exit = exit(&deletion, args.for_good);
+    let exit = stopped(context, exit(&deletion, args.for_good));
     conclude(
         context,
         &config,
@@ -210,6 +211,44 @@ impl Plan {
         let to = self.bounds.to;
         to.checked_add_days(Days::new(2)).unwrap_or(to)
     }
+}
+
+/// Waits for the answer, but not beyond the deadline, whatever the target makes of it, nor for more than ten seconds
+/// after a signal. The request is out by then: what became of it is unknown.
+async fn answered(
+    context: &Context,
+    config: &Config,
+    request: impl Future<Output = Deletion>,
+) -> Deletion {
+    let target = &config.target;
+    let limit = delivery::request_deadline(target.timeout, target.connect_timeout);
+    let mut stop = context.stop.clone();
+    if context.stopped() != Stop::No {
+        let reason = "the program was stopped before the request left".to_owned();
+        return Deletion::NotSent { reason };
+    }
+    let unknown = |reason: String| Deletion::Unknown { reason };
+    tokio::select! {
+        biased;
+        answer = request => answer,
+        () = tokio::time::sleep(limit) => {
+            unknown(format!("given up after {} without an answer", humantime::format_duration(limit)))
+        }
+        () = async {
+            sync::asked(&mut stop).await;
+            tokio::time::sleep(delivery::GRACE).await;
+        } => unknown("the program was stopped before the CRM answered".to_owned()),
+    }
+}
+
+/// The exit after a signal that came while the request was out: the signal's, and what became of the request.
+fn stopped(context: &Context, exit: Exit) -> Exit {
+    let code = match context.stopped() {
+        Stop::Terminate => Code::Terminated,
+        Stop::Interrupt => Code::Interrupted,
+        Stop::No | Stop::Unrecorded => return exit,
+    };
+    Exit { code, ..exit }
 }
 
 /// Does the work, unless somebody asks the program to stop before it is done.

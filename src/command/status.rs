@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Context, Ended, now};
 use crate::cli::Output;
 use crate::config::Config;
-use crate::ledger::{Access, Counts, Ledger, Purpose, Run, State};
+use crate::ledger::{Access, Counts, Ledger, Purpose, Run, STUCK_AFTER, State};
 use crate::report::exit::{Code, Exit};
 use crate::text::{Shown, count};
 
@@ -123,6 +123,13 @@ impl Standing {
         if let Some(oldest) = self.counts.oldest_pending {
             let _ = writeln!(text, "    oldest pending since {} ({zone})", when(oldest));
         }
+        if self.counts.stuck > 0 {
+            let _ = writeln!(
+                text,
+                "    stuck       {} (pending, without a verdict in {STUCK_AFTER} runs or more: `cdrelay calls --state pending`)",
+                self.counts.stuck
+            );
+        }
         if self.counts.drift > 0 {
             let _ = writeln!(
                 text,
@@ -202,6 +209,7 @@ impl Standing {
             "job": config.job,
             "calls": calls,
             "oldest_pending": self.counts.oldest_pending.and_then(stamp),
+            "stuck": self.counts.stuck,
             "drift": self.counts.drift,
             "collisions": self.counts.collisions,
             "last_success_age_s": self.age(self.success.as_ref()).map(|age| age.as_secs()),

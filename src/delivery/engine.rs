@@ -12,11 +12,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::chance::Chance;
+use super::flight::{Flight, Landing, Retry, Waiting};
 use super::pace::Pace;
 use super::patience::{self, Advice, MAX_ATTEMPTS, Patience};
 use super::suspicion::Suspicion;
 use super::{Ending, Fate, Latency, Limits, Parcel, Settled, Summary};
-use crate::call::WireForm;
 use crate::target::{CrmTarget, Outcome, Trouble, TroubleKind};
 
 /// Most calls that wait for another attempt. Beyond it nothing new starts until some of them are through, so that
@@ -52,50 +52,29 @@ pub(super) struct Engine<'a, T> {
     /// The CRM does not speak as agreed: from here on it rejects nothing.
     broken: bool,
     ending: Option<Ending>,
+    /// Requests started, by which `flights` are numbered.
     requests: u64,
+    /// Of those, requests that may have reached the CRM.
     sent: u64,
-    retried: u64,
+    /// Calls that any of these were for.
+    reached: u64,
+    /// Requests that found no connection.
+    unconnected: u64,
+    /// What the target had counted before this run.
+    counted_before: Option<u64>,
     latency: Latency,
     first_request: Option<Instant>,
     last_answer: Option<Instant>,
 }
 
-/// A call that is not in flight.
-struct Waiting<T> {
-    ticket: T,
-    /// Shared with the request, so that the call can be given back when the request is given up.
-    call: Arc<WireForm>,
-    attempts: u32,
-    /// Why the last attempt brought no verdict.
-    trouble: String,
-}
-
-/// A call between two attempts; the earliest due comes first out of a [`BinaryHeap`].
-struct Retry<T> {
-    due: Instant,
-    waiting: Waiting<T>,
-}
-
-/// A call whose answer is out.
-struct Flight<T> {
-    waiting: Waiting<T>,
-    started: Instant,
-}
-
-/// A request that came to its end.
-pub(super) struct Landing {
-    request: u64,
-    outcome: Outcome,
-}
-
 impl<'a, T> Engine<'a, T> {
-    pub(super) fn new(target: &'a dyn CrmTarget, limits: Limits) -> Self {
+    pub(super) fn new(target: &'a dyn CrmTarget, mut limits: Limits) -> Self {
         Self {
             target,
-            limits,
             pace: Pace::new(limits.concurrency, limits.max_rps),
             patience: Patience::default(),
-            suspicion: Suspicion::new(limits.proven),
+            suspicion: Suspicion::new(limits.proven, std::mem::take(&mut limits.refusals)),
+            limits,
             chance: Chance::new(),
             queue: VecDeque::new(),
             retries: BinaryHeap::new(),
@@ -110,7 +89,9 @@ impl<'a, T> Engine<'a, T> {
             ending: None,
             requests: 0,
             sent: 0,
-            retried: 0,
+            reached: 0,
+            unconnected: 0,
+            counted_before: target.requests(),
             latency: Latency::default(),
             first_request: None,
             last_answer: None,
@@ -123,9 +104,15 @@ impl<'a, T> Engine<'a, T> {
         self.queue.extend(batch.into_iter().map(Waiting::new));
     }
 
-    /// Room for another batch: a little before the last one runs out, so that latency never waits for reading.
+    /// Room for another batch: a little before the last one runs out, so that latency never waits for reading. While the
+    /// CRM gives no verdicts there is room for more, to have calls to choose from.
     pub(super) fn is_hungry(&self) -> bool {
-        self.ending.is_none() && self.queue.len() < self.limits.concurrency.max(64)
+        let enough = if self.patience.strained() {
+            MOST_WAITING
+        } else {
+            self.limits.concurrency.max(64)
+        };
+        self.ending.is_none() && self.queue.len() < enough
     }
 
     /// Whether nothing more is to be done; `open`: more calls may come.
@@ -188,9 +175,14 @@ impl<'a, T> Engine<'a, T> {
     pub(super) fn land(&mut self, landing: Landing) {
         let now = Instant::now();
         self.last_answer = Some(now);
-        let Some(Flight { waiting, started }) = self.flights.remove(&landing.request) else {
+        let Some(Flight {
+            mut waiting,
+            started,
+        }) = self.flights.remove(&landing.request)
+        else {
             return;
         };
+        self.count(&mut waiting, &landing.outcome);
         match landing.outcome {
             Outcome::NoVerdict(trouble) => self.no_verdict(waiting, trouble, started, now),
             Outcome::Broken { reason } => {
@@ -198,7 +190,6 @@ impl<'a, T> Engine<'a, T> {
                 self.outbox.push_back(waiting.back(Fate::NotAttempted));
             }
             Outcome::NotSent => {
-                self.sent -= 1;
                 self.pace.not_sent();
                 self.outbox.push_back(waiting.back(Fate::NotAttempted));
             }
@@ -212,9 +203,9 @@ impl<'a, T> Engine<'a, T> {
                 };
                 self.release();
                 let fate = match wrong {
-                    Some(reason) => {
-                        self.end(Ending::Broken(reason));
-                        Fate::NotAttempted
+                    Some((call_id, reason)) => {
+                        self.end(Ending::Broken(reason.clone()));
+                        Fate::Disbelieved { call_id, reason }
                     }
                     None => Fate::Delivered(receipt),
                 };
@@ -248,12 +239,20 @@ impl<'a, T> Engine<'a, T> {
             self.disbelieve();
         }
         self.in_flight.clear();
-        let mut back = Vec::from(self.outbox);
         // A request that was given up may or may not have had its effect: it was tried, and there is no verdict.
-        back.extend(self.flights.into_values().map(|flight| {
+        for mut flight in std::mem::take(&mut self.flights).into_values() {
+            self.leave(&mut flight.waiting);
             let why = "the run was stopped before the CRM answered".to_owned();
-            flight.waiting.back(Fate::Pending(why))
-        }));
+            self.outbox
+                .push_back(flight.waiting.back(Fate::Pending(why)));
+        }
+        // A target that counts knows more: of a login, and of a connection that was closed while it was idle.
+        let sent = match (self.counted_before, self.target.requests()) {
+            (Some(before), Some(after)) => after.saturating_sub(before),
+            _ => self.sent,
+        };
+        let retried = (self.sent - self.reached) + sent.saturating_sub(self.sent);
+        let mut back = Vec::from(self.outbox);
         back.extend(self.retries.into_vec().into_iter().map(|retry| {
             let why = retry.waiting.trouble.clone();
             retry.waiting.back(Fate::Pending(why))
@@ -269,8 +268,9 @@ impl<'a, T> Engine<'a, T> {
         };
         let summary = Summary {
             ending: self.ending.unwrap_or(Ending::Done),
-            sent: self.sent,
-            retried: self.retried,
+            sent,
+            retried,
+            unconnected: self.unconnected,
             latency: self.latency,
             sending,
         };
@@ -289,36 +289,75 @@ impl<'a, T> Engine<'a, T> {
         }
     }
 
-    /// The call to send next: one whose rest is over, else a new one.
+    /// The call to send next: one whose rest is over, else a new one; and while the CRM gives no verdicts, every other
+    /// time one from the far end of what waits.
     fn next(&mut self, now: Instant) -> Option<Waiting<T>> {
+        if self.patience.should_look_elsewhere() && !self.queue.is_empty() && self.has_room() {
+            return self.queue.pop_back();
+        }
         if self.retries.peek().is_some_and(|retry| retry.due <= now) {
             self.retries.pop().map(|retry| retry.waiting)
-        } else if self.retries.len() + self.in_flight.len() < MOST_WAITING {
+        } else if self.has_room() {
             self.queue.pop_front()
         } else {
             None
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.retries.len() + self.in_flight.len() < MOST_WAITING
+    }
+
     fn start(&mut self, mut waiting: Waiting<T>, now: Instant) {
         waiting.attempts += 1;
         if waiting.attempts == 1 {
             self.patience.first_attempt();
-        } else {
-            self.retried += 1;
         }
         self.pace.started(now);
-        self.sent += 1;
         self.first_request.get_or_insert(now);
         self.requests += 1;
         let request = self.requests;
         let (target, call) = (self.target, Arc::clone(&waiting.call));
-        let started = now;
+        let (started, deadline) = (now, self.limits.request_deadline);
         self.flights.insert(request, Flight { waiting, started });
         self.in_flight.push(Box::pin(async move {
-            let outcome = target.deliver(&call).await;
+            // A target keeps its own deadline; one that does not must not hang the run.
+            let outcome = match tokio::time::timeout(deadline, target.deliver(&call)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Outcome::NoVerdict(Trouble {
+                    kind: TroubleKind::Timeout,
+                    reason: format!(
+                        "given up after {} without an answer",
+                        humantime::format_duration(deadline)
+                    ),
+                    retry_after: None,
+                }),
+            };
             Landing { request, outcome }
         }));
+    }
+
+    /// Counts a request that came to its end.
+    fn count(&mut self, waiting: &mut Waiting<T>, outcome: &Outcome) {
+        match outcome {
+            Outcome::NotSent => {}
+            Outcome::NoVerdict(Trouble {
+                kind: TroubleKind::Unreachable,
+                ..
+            }) => self.unconnected += 1,
+            Outcome::NoVerdict(_)
+            | Outcome::Delivered(_)
+            | Outcome::Unmatched { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Broken { .. } => self.leave(waiting),
+        }
+    }
+
+    /// A request may have reached the CRM.
+    fn leave(&mut self, waiting: &mut Waiting<T>) {
+        self.sent += 1;
+        self.reached += u64::from(!waiting.left);
+        waiting.left = true;
     }
 
     fn verdict(&mut self, started: Instant, now: Instant) {
@@ -400,45 +439,6 @@ impl<'a, T> Engine<'a, T> {
             }));
     }
 }
-
-impl<T> Waiting<T> {
-    fn new(parcel: Parcel<T>) -> Self {
-        Self {
-            ticket: parcel.ticket,
-            call: Arc::new(parcel.call),
-            attempts: 0,
-            trouble: String::new(),
-        }
-    }
-
-    fn back(self, fate: Fate) -> Settled<T> {
-        Settled {
-            parcel: Parcel {
-                ticket: self.ticket,
-                call: Arc::unwrap_or_clone(self.call),
-            },
-            fate,
-            attempts: self.attempts,
-        }
-    }
-}
-
-impl<T> Ord for Retry<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.due.cmp(&self.due)
-    }
-}
-impl<T> PartialOrd for Retry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T> PartialEq for Retry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.due == other.due
-    }
-}
-impl<T> Eq for Retry<T> {}
 
 fn later(until: &mut Option<Instant>, at: Instant) {
     *until = Some(until.map_or(at, |known| known.max(at)));

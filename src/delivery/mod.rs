@@ -16,6 +16,7 @@ use crate::target::{CrmTarget, Receipt};
 
 mod chance;
 mod engine;
+mod flight;
 pub mod latency;
 pub mod pace;
 pub mod patience;
@@ -25,7 +26,7 @@ use engine::Engine;
 pub use latency::Latency;
 
 /// How long requests in flight may take after the first signal.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// A call on its way, with whatever its sender needs to recognise it.
 #[derive(Debug)]
@@ -58,13 +59,21 @@ pub enum Fate {
     Rejected(String),
     /// Tried, without a verdict.
     Pending(String),
+    /// Reported as created under an id that two other calls of this run were reported under: of all that have it, none is
+    /// to be believed. See [`suspicion::Suspicion`].
+    Disbelieved {
+        /// The id.
+        call_id: i64,
+        /// What is wrong, in a sentence.
+        reason: String,
+    },
     /// Nothing is known that was not known before: the run ended first, nothing is sent on purpose, or the CRM's answer
     /// is not to be believed.
     NotAttempted,
 }
 
-/// What a user can set about the engine.
-#[derive(Debug, Clone, Copy)]
+/// What bounds a run, and what earlier runs learned about the CRM.
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Most requests in flight.
     pub concurrency: usize,
@@ -72,8 +81,23 @@ pub struct Limits {
     pub max_rps: Option<u32>,
     /// When no new request may start any more.
     pub deadline: Option<Instant>,
-    /// The ledger holds deliveries or rejections already: see [`suspicion::Suspicion`].
+    /// How long one attempt may take, whatever the target makes of it: a little more than the target's own deadline.
+    pub request_deadline: Duration,
+    /// The CRM took a call in an earlier run, so it understands what it is sent: see [`suspicion::Suspicion`].
     pub proven: bool,
+    /// The words under which it refused calls in earlier runs. Only needed where `proven` is not set.
+    pub refusals: Vec<String>,
+}
+
+/// What a target gets beyond its own deadlines before it is given up: see [`Limits::request_deadline`].
+const LENIENCE: Duration = Duration::from_secs(5);
+
+/// How long an attempt may take on a target with these two deadlines.
+#[must_use]
+pub fn request_deadline(timeout: Duration, connect_timeout: Duration) -> Duration {
+    timeout
+        .saturating_add(connect_timeout)
+        .saturating_add(LENIENCE)
 }
 
 /// Who asked to stop, if anybody.
@@ -112,10 +136,12 @@ pub enum Ending {
 pub struct Summary {
     /// Why it ended.
     pub ending: Ending,
-    /// Requests sent.
+    /// Requests that may have reached the CRM, as the target counts them (see [`CrmTarget::requests`]).
     pub sent: u64,
     /// Of those, repetitions for the same call.
     pub retried: u64,
+    /// Attempts that found no connection; they are no requests.
+    pub unconnected: u64,
     /// How long requests took that got a verdict, as a histogram.
     pub latency: Latency,
     /// From the first request to the last answer.
@@ -126,7 +152,7 @@ pub struct Summary {
 /// never tried and those whose answer it did not wait for; only a closed `settled` keeps it from that.
 ///
 /// Ends when `incoming` is closed and everything is dealt with, or early as [`Ending`] says. After a stop, requests in
-/// flight get ten more seconds; after any other early end, as long as `target` takes. A closed `settled` ends it at once:
+/// flight get ten more seconds; after any other early end, as long as [`Limits::request_deadline`]. A closed `settled` ends it at once:
 /// nothing may be sent whose result nobody records.
 ///
 /// An empty batch says that the sender waits for its answers before it sends more: refusals that are held back (see

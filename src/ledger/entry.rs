@@ -132,6 +132,9 @@ impl PendingReason {
     }
 }
 
+/// Runs in a row without a verdict after which a call is *stuck*: it is still due, and goes last.
+pub const STUCK_AFTER: u32 = 3;
+
 /// What the ledger holds about one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -143,6 +146,8 @@ pub struct Entry {
     pub pending: Option<PendingReason>,
     /// Times that it was sent, or about to be sent when the run was killed. Retries within one run count as one.
     pub attempts: u32,
+    /// Runs in a row, up to the last one that tried, in which it got no verdict; 0 in any state but pending (*retry*).
+    pub unanswered: u32,
     /// When the last attempt's end was recorded, Unix seconds.
     pub last_attempt: Option<i64>,
     /// [`WireForm::content_hash`] of the frozen wire form.
@@ -153,6 +158,14 @@ pub struct Entry {
     pub receipt: Receipt,
     /// The frozen wire form, where it was asked for; see [`Wires`].
     pub wire: Option<WireForm>,
+}
+
+impl Entry {
+    /// Whether it got no verdict in so many runs that the others go first.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.unanswered >= STUCK_AFTER
+    }
 }
 
 /// For which entries the wire form is read along.
@@ -202,6 +215,12 @@ pub enum Recorded {
     /// Sent, perhaps, no verdict, on a CRM without a natural key: a person decides.
     Held {
         /// What went wrong, free of secrets.
+        reason: String,
+    },
+    /// The CRM's word that it holds the call is not to be believed: sent again, to be sure. The one outcome that a
+    /// delivered call can have without a new intent.
+    Doubted {
+        /// What is wrong with it, free of secrets.
         reason: String,
     },
     /// Never sent: back to the state before the intent, and not counted as an attempt.

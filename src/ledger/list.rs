@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params_from_iter};
 
-use super::entry::{Collision, PendingReason, State};
+use super::entry::{Collision, PendingReason, STUCK_AFTER, State};
 use super::error::Fault;
-use super::read::{identity, reason, state, wire};
+use super::read::{identity, reason, state, unanswered, wire};
 use super::runs::RunId;
 use super::store::Store;
 use crate::call::{ColumnTime, Disposition, Identity, Origin, WireForm};
@@ -20,6 +20,8 @@ pub struct Counts {
     pub by_state: BTreeMap<State, u64>,
     /// Start of the oldest call that is pending or in flight, Unix seconds.
     pub oldest_pending: Option<i64>,
+    /// Of the pending ones, those without a verdict in [`STUCK_AFTER`] runs in a row.
+    pub stuck: u64,
     /// Calls on record as drifting.
     pub drift: u64,
     /// Identities folded into another one for their wire key.
@@ -58,6 +60,8 @@ pub struct Listed {
     pub words: Option<String>,
     /// As [`super::Entry::attempts`].
     pub attempts: u32,
+    /// As [`super::Entry::unanswered`].
+    pub unanswered: u32,
     /// Unix seconds.
     pub last_attempt: Option<i64>,
     /// Whether today's settings would send something else.
@@ -98,6 +102,14 @@ pub struct UnmatchedNumber {
     pub first: i64,
     /// See `first`.
     pub last: i64,
+}
+
+impl Listed {
+    /// Whether it got no verdict in so many runs that the others go first.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.unanswered >= STUCK_AFTER
+    }
 }
 
 impl Counts {
@@ -141,6 +153,12 @@ pub(super) fn counts(store: &Store) -> Result<Counts, Fault> {
     Ok(Counts {
         by_state,
         oldest_pending: oldest,
+        stuck: number(&format!(
+            "SELECT count(*) FROM calls c INDEXED BY calls_unsettled \
+             WHERE c.job = ?1 AND c.state NOT IN (0, 1) AND c.state = 4 AND {} >= {STUCK_AFTER}",
+            unanswered!()
+        ))?
+        .cast_unsigned(),
         drift: number(
             "SELECT count(*) FROM calls INDEXED BY calls_drifting WHERE job = ?1 AND drift = 1",
         )?
@@ -168,9 +186,10 @@ pub(super) fn list(
          (SELECT a.words FROM attempts a WHERE a.call = c.id ORDER BY a.id DESC LIMIT 1), \
          c.attempts, c.last_attempt, c.drift, c.existing, c.contact_id, c.call_id, \
          w.initiated, w.source, w.destination, w.duration, w.url, \
-         o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, '') \
+         o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, ''), {} \
          FROM calls c {index} LEFT JOIN wire_forms w ON w.call = c.id LEFT JOIN origins o ON o.call = c.id \
-         LEFT JOIN settings s ON s.id = c.settings WHERE c.job = ?"
+         LEFT JOIN settings s ON s.id = c.settings WHERE c.job = ?",
+        unanswered!()
     );
     let mut values = vec![Value::Integer(store.job)];
     let mut only = |condition: &str, bound: &[Value]| {
@@ -337,5 +356,6 @@ fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
         },
         disposition: Disposition::parse(&row.get::<_, String>(22)?),
         settings: row.get(23)?,
+        unanswered: row.get(24)?,
     })
 }

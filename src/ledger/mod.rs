@@ -30,7 +30,7 @@ mod store;
 mod watch;
 
 pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Selection, UnfinishedDeletion};
-pub use entry::{Collision, Entry, Intent, PendingReason, Recorded, State, Wires};
+pub use entry::{Collision, Entry, Intent, PendingReason, Recorded, STUCK_AFTER, State, Wires};
 pub use error::LedgerError;
 pub use file::{Accepted, init_ledger};
 pub use header::APPLICATION_ID;
@@ -124,6 +124,16 @@ impl Ledger {
     pub async fn owners(&self, forms: Vec<WireForm>) -> Result<Vec<Option<Identity>>, LedgerError> {
         self.door
             .ask(move |store| read::owners(store, &forms))
+            .await
+    }
+
+    /// The words under which calls are rejected at present, each once, at most `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn refusals(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
+        self.door
+            .ask(move |store| read::refusals(store, limit))
             .await
     }
 

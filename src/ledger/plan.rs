@@ -129,6 +129,7 @@ mod tests {
             state,
             pending,
             attempts: 1,
+            unanswered: 0,
             last_attempt,
             content_hash: FROZEN,
             drift: false,

@@ -11,10 +11,22 @@ use super::store::Store;
 use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
 use crate::target::Receipt;
 
+/// Runs in a row in which the call `c` got no verdict, as an SQL expression: a run leaves one attempt on record.
+macro_rules! unanswered {
+    () => {
+        "iif(c.state = 4 AND c.reason = 1, (SELECT count(*) FROM attempts a WHERE a.call = c.id \
+         AND a.id > coalesce((SELECT max(v.id) FROM attempts v WHERE v.call = c.id AND v.outcome <> 'no_verdict'), 0)), 0)"
+    };
+}
+pub(super) use unanswered;
+
 /// The columns of an [`Entry`], in the order that [`entry`] reads them.
-const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
+const COLUMNS: &str = concat!(
+    "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
      c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, \
-     w.initiated, w.source, w.destination, w.duration, w.url";
+     w.initiated, w.source, w.destination, w.duration, w.url, ",
+    unanswered!()
+);
 
 pub(super) fn entries(
     store: &Store,
@@ -55,6 +67,18 @@ pub(super) fn entries(
         found.push(entry(row)?);
     }
     Ok(found)
+}
+
+/// The words under which calls are rejected now, each once, at most `limit`.
+pub(super) fn refusals(store: &Store, limit: usize) -> Result<Vec<String>, Fault> {
+    let mut statement = store.db.prepare_cached(
+        "SELECT DISTINCT (SELECT a.words FROM attempts a WHERE a.call = c.id ORDER BY a.id DESC LIMIT 1) AS said \
+         FROM calls c INDEXED BY calls_unsettled \
+         WHERE c.job = ?1 AND c.state NOT IN (0, 1) AND c.state = 3 AND said IS NOT NULL LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map((store.job, limit), |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Identity>>, Fault> {
@@ -183,5 +207,6 @@ fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
             call_id: row.get(12)?,
         },
         wire: wire(row, 13)?,
+        unanswered: row.get(18)?,
     })
 }

@@ -46,7 +46,11 @@ pub(super) fn outcomes(
     store.write((), |tx, job| {
         for (identity, recorded) in outcomes {
             let known = known(tx, job, identity)?
-                .filter(|known| known.state == State::InFlight)
+                .filter(|known| {
+                    known.state == State::InFlight
+                        || (known.state == State::Delivered
+                            && matches!(recorded, Recorded::Doubted { .. }))
+                })
                 .ok_or_else(|| Fault::Wrong("an outcome without an intent".into()))?;
             outcome(tx, job, run, at, &known, identity, recorded)?;
         }
@@ -335,6 +339,15 @@ fn outcome(
         Recorded::Pending { reason } => {
             let told = Some(("no_verdict", reason.as_str()));
             (State::Pending, Some(PendingReason::Retry), None, told)
+        }
+        Recorded::Doubted { reason } => {
+            let told = Some(("no_verdict", reason.as_str()));
+            (
+                State::Pending,
+                Some(PendingReason::Verify),
+                Some(&nothing),
+                told,
+            )
         }
         Recorded::Held { reason } => (
             State::Held,

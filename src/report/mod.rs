@@ -28,6 +28,8 @@ pub struct RunReport {
     pub collisions: u64,
     /// Known calls that today's settings or rows would send differently.
     pub drift: u64,
+    /// Of the pending ones, calls without a verdict in several runs: they go last.
+    pub stuck: u64,
     /// Requests.
     pub requests: Requests,
     /// How long it took.
@@ -148,10 +150,12 @@ impl Calls {
 /// Requests of a run.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Requests {
-    /// All.
+    /// All that left, those of a login included.
     pub sent: u64,
     /// Repetitions among them.
     pub retried: u64,
+    /// Attempts that found no connection, and so were none.
+    pub unconnected: u64,
 }
 
 /// How long a run took.

@@ -66,6 +66,16 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
             ),
         );
     }
+    if report.stuck > 0 {
+        line(
+            &mut text,
+            "stuck",
+            &format!(
+                "{} without a verdict in 3 runs or more; they go last, and `cdrelay calls --state pending` lists them",
+                count(report.stuck, "call")
+            ),
+        );
+    }
     line(&mut text, "requests", &requests(report));
     line(&mut text, "time", &time(report));
     clock(&mut text, remarks.clock);
@@ -223,17 +233,25 @@ fn calls(report: &RunReport) -> String {
 }
 
 fn requests(report: &RunReport) -> String {
-    if report.requests.sent == 0 {
+    if report.requests.sent + report.requests.unconnected == 0 {
         return "none".to_owned();
     }
-    format!(
+    let mut text = format!(
         "{} sent, {} of them retries; {:.0} calls/s; answers after {} ms (median), {} ms (95 %)",
         report.requests.sent,
         report.requests.retried,
         report.timings.calls_per_second,
         report.timings.latency_ms.p50,
         report.timings.latency_ms.p95
-    )
+    );
+    if report.requests.unconnected > 0 {
+        let _ = write!(
+            text,
+            "; {} without a connection",
+            count(report.requests.unconnected, "attempt")
+        );
+    }
+    text
 }
 
 fn time(report: &RunReport) -> String {

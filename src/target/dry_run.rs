@@ -27,4 +27,8 @@ impl<T: CrmTarget> CrmTarget for DryRun<T> {
         let reason = "nothing is deleted in a dry run".to_owned();
         std::future::ready(Deletion::NotSent { reason }).boxed()
     }
+
+    fn requests(&self) -> Option<u64> {
+        self.0.requests()
+    }
 }

@@ -138,7 +138,7 @@ pub enum Probe {
 /// # Contract
 ///
 /// - [`CrmTarget::deliver`] may be called again with the same call, and concurrently.
-/// - It does not retry by itself and ends within its deadline. Two repetitions are none of the engine's business: one with
+/// - It does not retry by itself and ends within its deadline; the engine gives up one that does not. Two repetitions are none of the engine's business: one with
 ///   credentials after a 401, and one where a kept connection turned out to be closed.
 /// - It reports; it does not judge the run. An `Outcome` carries no secret.
 pub trait CrmTarget: Send + Sync {
@@ -153,6 +153,13 @@ pub trait CrmTarget: Send + Sync {
 
     /// Deletes by the bounds that `delete_bounds` gave.
     fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion>;
+
+    /// How many requests have left since this target exists, where it counts them itself. `None`: each call of
+    /// [`CrmTarget::deliver`] that found a connection counts as one. Worth saying only where an attempt can be several
+    /// requests (a login) or a connection can fail after all.
+    fn requests(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Prepares the CRM that `target.kind` names; nothing is sent yet.
@@ -181,5 +188,9 @@ impl<T: CrmTarget + ?Sized> CrmTarget for Box<T> {
 
     fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion> {
         (**self).delete(bounds)
+    }
+
+    fn requests(&self) -> Option<u64> {
+        (**self).requests()
     }
 }

@@ -8,7 +8,7 @@ use super::days::{
     AGAIN, CARACAS, FOR_GOOD, HELD, arguments, configured, day, expected, per_day, range, said,
     scene, shown,
 };
-use super::scene::{Scene, finish, held, pass_on, same, sandbox, sandbox_with, until};
+use super::scene::{Scene, finish, held, pass_on, same, sandbox, sandbox_with, signal, until};
 use super::unruly::{Reply, Unruly};
 
 /// A scene in local time whose calls this CRM holds, behind one that handles deletions by itself.
@@ -326,4 +326,33 @@ fn a_kill_between_intent_and_answer_loses_nothing() {
         assert_eq!(crm.stats().deleted > 0, done);
         golden_at(&scene, &crm);
     }
+}
+
+#[test]
+fn a_signal_while_the_deletion_is_out_gives_the_crm_ten_seconds_and_leaves_its_calls_due() {
+    let crm = sandbox_with(SandboxOptions {
+        days: DeleteReading::NamedDaysGo,
+        ..SandboxOptions::default()
+    });
+    let addr = crm.addr;
+    let (scene, front) = behind(&crm, move |line| {
+        pass_on(addr, line);
+        Reply::Silence
+    });
+    let range = range();
+    let child = scene.program.spawn(&arguments(&range, &["--yes"]));
+    until("the deletion", || crm.stats().deletes > 0);
+    signal(&child, "TERM");
+    said(
+        &scene,
+        &finish(child),
+        143,
+        &shown(AGAIN, 34, HELD),
+        "cdrelay: the CRM may have deleted the calls or not: the program was stopped before the CRM answered; the next `cdrelay sync` that covers these days sends what is missing, and the deletion can be repeated\n",
+    );
+    assert_eq!(deletions(&front).len(), 1);
+    assert!(crm.stats().deleted > 0);
+    let report = scene.program.sync(&["--full"], 0);
+    assert_eq!(report["calls"]["created"], crm.stats().deleted, "{report}");
+    golden_at(&scene, &crm);
 }

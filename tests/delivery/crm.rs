@@ -226,7 +226,9 @@ pub(crate) fn limits() -> Limits {
         concurrency: 16,
         max_rps: None,
         deadline: None,
+        request_deadline: secs(3600),
         proven: false,
+        refusals: Vec::new(),
     }
 }
 

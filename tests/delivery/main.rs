@@ -4,6 +4,7 @@
 
 mod crm;
 mod endings;
+mod flaky;
 mod pace;
 mod property;
 mod suspicion;

@@ -1,6 +1,6 @@
 //! Whatever the CRM answers, and whenever whoever stops: no call is lost, doubled, or told another fate than its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cdrelay::delivery::{Ending, Fate, Limits, Settled, Stop, Summary, deliver};
 use cdrelay::target::{Outcome, Receipt, Trouble, TroubleKind};
@@ -133,7 +133,9 @@ async fn play(plan: &Plan) -> Played {
         concurrency: plan.concurrency,
         max_rps: plan.max_rps,
         deadline: plan.deadline.map(|at| begun + ms(at)),
+        request_deadline: secs(60),
         proven: plan.proven,
+        refusals: Vec::new(),
     };
     let (sender, incoming) = mpsc::channel(1);
     let (settled, mut answers) = mpsc::channel(plan.room);
@@ -193,12 +195,12 @@ fn possible(outcome: &Outcome, fate: &Fate) -> bool {
         (Outcome::Unmatched { reason: a }, Fate::Unmatched(b))
         | (Outcome::Rejected { reason: a }, Fate::Rejected(b)) => a == b,
         (Outcome::NoVerdict(trouble), Fate::Pending(reason)) => &trouble.reason == reason,
+        (Outcome::Delivered(said), Fate::Disbelieved { call_id, .. }) => {
+            !said.existing && said.call_id == Some(*call_id)
+        }
         // Not to be believed, or nothing at all.
         (
-            Outcome::Delivered(_)
-            | Outcome::Rejected { .. }
-            | Outcome::Broken { .. }
-            | Outcome::NotSent,
+            Outcome::Rejected { .. } | Outcome::Broken { .. } | Outcome::NotSent,
             Fate::NotAttempted,
         ) => true,
         (_, _) => false,
@@ -268,20 +270,39 @@ fn check(plan: &Plan, played: Played) -> Result<(), TestCaseError> {
         prop_assert!(stop.is_none_or(|at| ended <= at + secs(10)));
     }
 
-    // The sums.
-    let not_sent = requests.iter().filter(|r| {
+    // The sums: what found no connection is no request, and what was not sent on purpose neither.
+    let answer = |r: &Request| {
         let n = number(&r.call);
         let attempt = by_call[&n]
             .iter()
             .position(|of| of.started == r.started)
             .unwrap_or_default();
-        r.answered && plan.scripts[n][attempt].1 == Outcome::NotSent
-    });
-    let not_sent = not_sent.count();
+        r.answered.then(|| &plan.scripts[n][attempt].1)
+    };
+    let unconnected = |r: &Request| {
+        matches!(
+            answer(r),
+            Some(Outcome::NoVerdict(Trouble {
+                kind: TroubleKind::Unreachable,
+                ..
+            }))
+        )
+    };
+    let not_sent = requests
+        .iter()
+        .filter(|r| answer(r) == Some(&Outcome::NotSent))
+        .count();
+    let sent: Vec<&Request> = requests
+        .iter()
+        .filter(|r| !unconnected(r) && answer(r) != Some(&Outcome::NotSent))
+        .collect();
+    let reached: HashSet<usize> = sent.iter().map(|r| number(&r.call)).collect();
     if failed.is_none() {
-        prop_assert_eq!(summary.sent as usize, requests.len() - not_sent);
+        prop_assert_eq!(summary.sent as usize, sent.len());
+        prop_assert_eq!(summary.retried as usize, sent.len() - reached.len());
+        let refused = requests.iter().filter(|r| unconnected(r)).count();
+        prop_assert_eq!(summary.unconnected as usize, refused);
     }
-    prop_assert_eq!(summary.retried as usize, requests.len() - by_call.len());
     match &summary.ending {
         Ending::Done => {
             let left = fates.values().filter(|f| **f == Fate::NotAttempted);

@@ -23,7 +23,11 @@ async fn one_id_for_three_calls_ends_the_run() {
     };
     assert!(why.contains("phonecallId 7"), "{why}");
     assert_eq!(run.delivered(), 2);
-    assert_eq!(run.not_attempted(), run.fates.len() - 2);
+    // The third and those that were in flight with it; whoever recorded the first two is told by the id.
+    let disbelieved =
+        run.count(|fate| matches!(fate, Fate::Disbelieved { call_id: 7, reason } if reason.contains("phonecallId 7")));
+    assert_eq!(disbelieved, 3);
+    assert_eq!(run.not_attempted(), run.fates.len() - 5);
     // One, then two abreast; the first answer of these opens the window for two more.
     assert_eq!(crm.requests().len(), 5);
 }
@@ -88,6 +92,19 @@ async fn refusals_are_believed_once_the_crm_has_shown_that_it_understands() {
     };
     let run = run(&crm, limits, 100).await;
     assert_eq!(run.rejected(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_that_rejected_a_call_before_are_believed_and_others_are_not() {
+    for (known, rejected_now) in [("no", 100), ("another word", 0)] {
+        let crm = Crm::new(|_| (ms(10), rejected("no")));
+        let limits = Limits {
+            refusals: vec![known.into()],
+            ..limits()
+        };
+        let run = run(&crm, limits, 100).await;
+        assert_eq!(run.rejected(), rejected_now, "{known}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

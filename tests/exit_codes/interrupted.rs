@@ -1,5 +1,8 @@
 //! Codes 130 and 143, and the end that no program can catch.
 
+use std::net::TcpListener;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::program::check_sums;
@@ -88,7 +91,7 @@ fn a_second_signal_ends_the_run_at_once() {
         until("a request", || !mute.seen().is_empty());
         signal(&child, first);
         // Two signals that are pending together are one to the kernel.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         signal(&child, "INT");
         scene.said(
             &finish(child),
@@ -99,6 +102,148 @@ fn a_second_signal_ends_the_run_at_once() {
         assert_eq!(mute.seen().len(), 1);
         scene.settles_undisturbed();
     }
+}
+
+#[test]
+fn a_signal_at_any_instant_records_what_was_in_flight() {
+    let instants = if std::env::var("CDRELAY_SOAK").as_deref() == Ok("long") {
+        200
+    } else {
+        8
+    };
+    for n in 0..instants {
+        // Spread over a run of about three quarters of a second, from before its beginning to after its end.
+        let after = Duration::from_millis(n * 613 % 800);
+        let crm = slow_sandbox(10);
+        let scene = Scene::generated(400, 75);
+        scene.point_at(crm.url.as_str());
+        let child = scene.program.spawn(&["sync", "--output", "json"]);
+        std::thread::sleep(after);
+        signal(&child, "TERM");
+        let ran = finish(child);
+        match ran.code {
+            // Before the program listens for signals, the kernel ends it; nothing has left by then.
+            -1 => assert_eq!(crm.stats().requests, 0),
+            0 | 143 if ran.stdout.is_empty() => {
+                assert_eq!(crm.stats().requests, 0, "{ran:?}");
+                assert_eq!(ran.code, 143, "{ran:?}");
+            }
+            0 | 143 => {
+                let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+                check_sums(&report);
+                let stats = crm.stats();
+                assert_eq!(report["calls"]["created"], stats.calls, "{report}");
+                assert_eq!(report["requests"]["sent"], stats.requests, "{report}");
+                // A window that was not read to its end has no pending calls to count.
+                assert!(
+                    ran.code == 143 || report["calls"]["pending"] == 0,
+                    "{report}"
+                );
+            }
+            _ => panic!("{ran:?}"),
+        }
+        scene.settles_at(&crm, str::to_owned);
+        assert_eq!(crm.stats().existing, 0, "no call was sent twice");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_another_run() {
+    let scene = Scene::generated(60, 76);
+    let mute = Unruly::always(Reply::Silence);
+    scene.point_at(&mute.url());
+    let first = scene.program.spawn(&["sync"]);
+    until("the first run's request", || !mute.seen().is_empty());
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
+        let second = scene.program.spawn(&["sync", "--wait", "1h"]);
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&second, name);
+        let said = format!("cdrelay: stopped by SIG{name} before anything was sent\n");
+        scene.said(&finish(second), code, "", &said);
+    }
+    signal(&first, "KILL");
+    finish(first);
+    scene.settles_undisturbed();
+}
+
+/// Points a scene at a database server that takes connections and says nothing.
+fn mute_source(scene: &Scene) -> TcpListener {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    scene.point_at_with("http://127.0.0.1:9", |config| {
+        let url = format!("mysql://cdr@127.0.0.1:{port}/asteriskcdrdb");
+        let config = config.replace("sqlite://cdr.db", &url);
+        with(&config, "target", "timeout = \"1s\"")
+    });
+    server
+}
+
+#[test]
+fn a_signal_does_not_wait_for_a_mute_source() {
+    let scene = Scene::generated(20, 77);
+    let server = mute_source(&scene);
+    let child = scene.program.spawn(&["sync"]);
+    let connection = server.accept().unwrap();
+    signal(&child, "TERM");
+    scene.said(
+        &finish(child),
+        143,
+        "Stopped on request: stopped by SIGTERM; 0 calls pending, the next run goes on.
+
+  window    SINCE to UNTIL (America/Caracas), incremental
+  rows      0 read
+  calls     0
+  requests  none
+  time      TIME
+",
+        "cdrelay: stopped by SIGTERM; 0 calls pending, the next run goes on\n",
+    );
+    drop(connection);
+    scene.settles_undisturbed();
+}
+
+#[test]
+fn a_mute_source_does_not_outlive_max_runtime() {
+    let scene = Scene::generated(20, 78);
+    let server = mute_source(&scene);
+    let child = scene.program.spawn(&["sync", "--max-runtime", "1s"]);
+    let connection = server.accept().unwrap();
+    let ran = finish(child);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            4,
+            "cdrelay: --max-runtime passed before the window was read to its end\n"
+        )
+    );
+    drop(connection);
+    scene.settles_undisturbed();
+}
+
+#[test]
+fn max_runtime_begins_when_the_wait_for_another_run_is_over() {
+    let scene = Scene::generated(60, 79);
+    let mute = Unruly::always(Reply::Silence);
+    scene.point_at(&mute.url());
+    let first = scene.program.spawn(&["sync"]);
+    until("the first run's request", || !mute.seen().is_empty());
+    let crm = sandbox();
+    scene.point_at(crm.url.as_str());
+    let second = scene.program.spawn(&[
+        "sync",
+        "--wait",
+        "1h",
+        "--max-runtime",
+        "5s",
+        "--output",
+        "json",
+    ]);
+    std::thread::sleep(Duration::from_secs(6));
+    signal(&first, "KILL");
+    finish(first);
+    let ran = finish(second);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    scene.check(&crm);
 }
 
 #[test]
@@ -133,7 +278,7 @@ fn a_kill_before_the_first_request_leaves_no_half_ledger() {
         let scene = Scene::generated(200, 86);
         scene.point_at(crm.url.as_str());
         let mut child = scene.program.spawn(&["sync"]);
-        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        std::thread::sleep(Duration::from_millis(milliseconds));
         child.kill().unwrap();
         finish(child);
         scene.settles_at(&crm, str::to_owned);

@@ -18,6 +18,7 @@ mod unruly;
 
 mod crm;
 mod disagreed;
+mod flaky;
 mod interrupted;
 mod ledger;
 mod locked;

@@ -40,8 +40,14 @@ pub(super) struct Figures {
     pub(super) drift: u64,
     /// Calls handed to delivery.
     pub(super) handed: u64,
+    /// Of those, calls that were sent on their way, and those of them that came back, whatever became of them.
+    pub(super) under_way: u64,
+    /// See `under_way`.
+    pub(super) back: u64,
     /// Calls whose answer is on record.
     pub(super) answered: u64,
+    /// Calls of the window that got no verdict in several runs, this one included.
+    pub(super) stuck: u64,
     /// Rejected now, and not before.
     pub(super) newly_rejected: u64,
     /// Settled as unmatched, and not asked about now.
@@ -165,7 +171,10 @@ impl Board {
                 collisions: 0,
                 drift: 0,
                 handed: 0,
+                under_way: 0,
+                back: 0,
                 answered: 0,
+                stuck: 0,
                 newly_rejected: 0,
                 resting_unmatched: 0,
                 resting_rejected: 0,
@@ -234,6 +243,7 @@ impl Board {
         report.calls.total = report.calls.sum();
         report.collisions = figures.collisions;
         report.drift = figures.drift;
+        report.stuck = figures.stuck;
         report
     }
 }
@@ -279,6 +289,7 @@ mod tests {
             state: State::Unmatched,
             pending: None,
             attempts: 1,
+            unanswered: 0,
             last_attempt: Some(0),
             content_hash: 0,
             drift: false,
@@ -361,6 +372,7 @@ mod tests {
             calls: Calls::default(),
             collisions: 0,
             drift: 0,
+            stuck: 0,
             requests: Requests::default(),
             timings: Timings::default(),
             exit: Exit::new(Code::Settled, ""),

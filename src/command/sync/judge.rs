@@ -3,6 +3,7 @@
 use super::board::Board;
 use crate::cli::{FailOn, SyncArgs};
 use crate::delivery::{Ending, Stop, Summary};
+use crate::ledger::STUCK_AFTER;
 use crate::report::RunReport;
 use crate::report::exit::{Code, Exit};
 use crate::text::Shown;
@@ -47,6 +48,26 @@ pub(super) fn judge(
             format!(
                 "{} unmatched; `cdrelay calls --state unmatched` lists them",
                 crate::text::count(unmatched, "call")
+            ),
+        ));
+    }
+    // What is left are calls that fail by themselves: the CRM answered others, or would have been given up.
+    let only_stuck = calls.pending > 0
+        && report.stuck == calls.pending
+        && match summary.ending {
+            Ending::Done => true,
+            Ending::Down(_) => board.answered() > 0,
+            Ending::OutOfTime | Ending::Unheard | Ending::Broken(_) | Ending::Stopped(_) => false,
+        };
+    if only_stuck && !report.dry_run {
+        let last = board.last_trouble().map_or_else(String::new, |why| {
+            format!(", the last time: {}", Shown(&why))
+        });
+        exit = exit.worse(Exit::new(
+            Code::Incomplete,
+            format!(
+                "{pending} pending, stuck: no verdict in {STUCK_AFTER} runs or more{last}; `cdrelay calls --state pending` \
+                 lists them"
             ),
         ));
     }

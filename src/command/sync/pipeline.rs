@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::answers::COMMIT;
 use super::board::Board;
+use super::last::Last;
 use super::slice::{Due, Ticket};
 use crate::delivery::{self, Ending, Limits, Parcel, Stop, Summary};
 use crate::intake::Intake;
@@ -50,8 +51,8 @@ enum Extent {
 }
 
 /// The reading side's two ways to the sending side.
-struct Way<'a> {
-    parcels: mpsc::Sender<Vec<Parcel<Ticket>>>,
+pub(super) struct Way<'a> {
+    pub(super) parcels: mpsc::Sender<Vec<Parcel<Ticket>>>,
     /// Keeps requests from leaving once the ledger has failed.
     brake: &'a watch::Sender<Stop>,
 }
@@ -94,20 +95,20 @@ impl Pipeline<'_> {
     ) -> (Summary, Option<Exit>) {
         let (parcels, incoming) = mpsc::channel(SLICES_AHEAD);
         let (settled, answers) = mpsc::channel(COMMIT);
-        let (scouts, scouts_back) = watch::channel(0);
+        let (recorder, recorded) = watch::channel(0);
         let (brake, braked) = watch::channel(Stop::No);
         let way = Way {
             parcels,
             brake: &brake,
         };
-        let (read, mut summary, recorded) = tokio::select! {
+        let (read, mut summary, outcomes) = tokio::select! {
             biased;
             never = pass_on(self.stop.clone(), &brake) => match never {},
             ended = async {
                 tokio::join!(
-                    self.read(intake, undated, way, scouts_back),
+                    self.read(intake, undated, way, recorded),
                     delivery::deliver(crm, limits, incoming, settled, braked),
-                    self.record(answers, scouts),
+                    self.record(answers, recorder),
                 )
             } => ended,
         };
@@ -115,7 +116,7 @@ impl Pipeline<'_> {
         let mut figures = self.board.figures();
         figures.rows = tally.rows;
         figures.read = tally.read;
-        let failure = match (recorded, read) {
+        let failure = match (outcomes, read) {
             (Err(error), _) => Some(Exit::from(error)),
             (Ok(()), Err(halt)) => Some(Exit::from(halt)),
             (Ok(()), Ok(Extent::Whole)) => None,
@@ -140,9 +141,9 @@ impl Pipeline<'_> {
         intake: &mut Intake<'_>,
         undated: bool,
         way: Way<'_>,
-        scouts_back: watch::Receiver<u64>,
+        recorded: watch::Receiver<u64>,
     ) -> Result<Extent, Halt> {
-        let done = self.read_window(intake, undated, &way, scouts_back).await;
+        let done = self.read_window(intake, undated, &way, recorded).await;
         if matches!(done, Err(Halt::Ledger(_))) {
             // What is recorded no longer lasts, perhaps: what is in flight may land, and nothing follows.
             way.brake.send_replace(Stop::Unrecorded);
@@ -155,7 +156,7 @@ impl Pipeline<'_> {
         intake: &mut Intake<'_>,
         undated: bool,
         way: &Way<'_>,
-        mut scouts_back: watch::Receiver<u64>,
+        mut recorded: watch::Receiver<u64>,
     ) -> Result<Extent, Halt> {
         if undated {
             match self.in_time(intake.count_undated()).await {
@@ -163,6 +164,7 @@ impl Pipeline<'_> {
                 Err(extent) => return Ok(extent),
             }
         }
+        let mut last = Last::default();
         loop {
             // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
             // that is being sent and the next one are in memory. A closed channel has a word of its own below.
@@ -176,11 +178,12 @@ impl Pipeline<'_> {
             let rows = batch.rows;
             // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
             let sending = !way.parcels.is_closed();
-            let due = self.plan(intake, batch, sending).await?;
+            let due = self.plan(intake, batch, sending, &mut last).await?;
             self.board.rows_done(rows);
             self.send(way, due).await?;
         }
-        self.follow_up(way, &mut scouts_back).await?;
+        self.follow_up(way, &mut recorded).await?;
+        self.send_last(way, &mut recorded, last).await?;
         Ok(Extent::Whole)
     }
 
@@ -197,10 +200,17 @@ impl Pipeline<'_> {
     }
 
     /// Hands parcels over to the sending side; takes their intents back where that has ended.
-    async fn send(&self, way: &Way<'_>, due: Vec<Parcel<Ticket>>) -> Result<(), LedgerError> {
+    pub(super) async fn send(
+        &self,
+        way: &Way<'_>,
+        due: Vec<Parcel<Ticket>>,
+    ) -> Result<(), LedgerError> {
         if due.is_empty() {
             return Ok(());
         }
+        let count = due.len() as u64;
+        // Before they are on their way: one may be back before this goes on.
+        self.board.figures().under_way += count;
         if let Err(mpsc::error::SendError(unsent)) = way.parcels.send(due).await {
             let records = unsent
                 .into_iter()
@@ -209,6 +219,7 @@ impl Pipeline<'_> {
             self.ledger
                 .record_outcomes(self.run, super::now().timestamp(), records)
                 .await?;
+            self.board.figures().back += count;
         }
         Ok(())
     }
@@ -218,7 +229,7 @@ impl Pipeline<'_> {
     async fn follow_up(
         &self,
         way: &Way<'_>,
-        scouts_back: &mut watch::Receiver<u64>,
+        recorded: &mut watch::Receiver<u64>,
     ) -> Result<(), LedgerError> {
         if self.board.figures().numbers.scouts_out > 0 {
             // Nothing more comes before the answers do: without this word, a refusal might be held back for ever.
@@ -226,7 +237,7 @@ impl Pipeline<'_> {
         }
         while self.board.figures().numbers.scouts_out > 0 {
             tokio::select! {
-                changed = scouts_back.changed() => if changed.is_err() { return Ok(()) },
+                changed = recorded.changed() => if changed.is_err() { return Ok(()) },
                 () = way.parcels.closed() => return Ok(()),
             }
         }
@@ -284,6 +295,7 @@ impl Summary {
             ending,
             sent: 0,
             retried: 0,
+            unconnected: 0,
             latency: delivery::Latency::default(),
             sending: std::time::Duration::ZERO,
         }

@@ -1,11 +1,12 @@
 //! What a slice comes to: which calls are due, which are folded or dropped, and their intents on record.
 
 use super::board::{Turn, resting};
+use super::last::Last;
 use super::pipeline::Pipeline;
 use crate::call::{Call, ColumnTime, Disposition, Identity, Origin, WireForm};
 use crate::delivery::Parcel;
 use crate::intake::{Batch, Candidate, Intake, Today};
-use crate::ledger::{Action, Entry, Intent, Ledger, LedgerError, State, Wires, plan};
+use crate::ledger::{Action, Entry, Intent, Ledger, LedgerError, STUCK_AFTER, State, Wires, plan};
 use crate::source::SLICE_ROWS;
 
 /// What the recorder has to know about a call on its way.
@@ -18,15 +19,18 @@ pub(super) struct Ticket {
     pub(super) known_id: Option<i64>,
     /// It was sent ahead of other unmatched calls with its number.
     pub(super) scout: bool,
+    /// Runs in a row before this one in which it got no verdict.
+    pub(super) unanswered: u32,
 }
 
 impl Pipeline<'_> {
-    /// Plans one slice: gives what is due, its intents on record.
+    /// Plans one slice: gives what is due, its intents on record. What goes last is put aside.
     pub(super) async fn plan(
         &self,
         intake: &Intake<'_>,
         batch: Batch,
         sending: bool,
+        last: &mut Last,
     ) -> Result<Vec<Parcel<Ticket>>, LedgerError> {
         let wires = if self.plan.resend {
             Wires::All
@@ -58,13 +62,20 @@ impl Pipeline<'_> {
                 before: None,
                 known_id: None,
                 scout: false,
+                unanswered: 0,
             },
             intent: intent(call, Some(wire.clone())),
             wire,
+            last_attempt: None,
         }));
         due.sort_by(|a, b| a.intent.identity.cmp(&b.intent.identity));
-        self.board.figures().handed += due.len() as u64;
+        {
+            let mut figures = self.board.figures();
+            figures.handed += due.len() as u64;
+            figures.stuck += due.iter().filter(|due| due.is_stuck()).count() as u64;
+        }
         if sending {
+            let due = last.put_aside(due);
             self.hand_over(due).await
         } else {
             Ok(Vec::new())
@@ -82,6 +93,7 @@ impl Pipeline<'_> {
             ticket,
             intent,
             wire,
+            last_attempt: _,
         } in due
         {
             intents.push(intent);
@@ -226,6 +238,7 @@ pub(super) struct Due {
     ticket: Ticket,
     intent: Intent,
     wire: WireForm,
+    last_attempt: Option<i64>,
 }
 
 impl Due {
@@ -236,7 +249,18 @@ impl Due {
             ticket: Ticket::of(entry),
             intent: intent(call, freeze),
             wire,
+            last_attempt: entry.last_attempt,
         }
+    }
+
+    /// Whether it got no verdict in several runs.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.ticket.unanswered >= STUCK_AFTER
+    }
+
+    /// When its last attempt ended, Unix seconds.
+    pub(super) fn last_attempt(&self) -> Option<i64> {
+        self.last_attempt
     }
 
     /// A call that waited for the verdict about its number.
@@ -253,6 +277,7 @@ impl Due {
                 disposition: Disposition::Other(String::new()),
             },
             wire,
+            last_attempt: entry.last_attempt,
         })
     }
 }
@@ -264,6 +289,7 @@ impl Ticket {
             before: Some(entry.state),
             known_id: entry.receipt.call_id,
             scout: false,
+            unanswered: entry.unanswered,
         }
     }
 }

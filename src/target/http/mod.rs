@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -91,7 +92,13 @@ pub struct HttpClient {
     login: Login,
     timeout: Duration,
     kept: Kept,
+    /// Requests that left.
+    requests: AtomicU64,
 }
+
+/// Counts a request when it is dropped, unless it is known that nothing of it left: whoever gives a request up in the
+/// middle cannot know.
+struct Leaving<'a>(Option<&'a AtomicU64>);
 
 /// Whether a request that met a dead connection may go out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +160,7 @@ impl HttpClient {
             })),
             timeout: options.timeout,
             kept: Kept::new(options.idle_connections),
+            requests: AtomicU64::new(0),
         })
     }
 
@@ -177,6 +185,12 @@ impl HttpClient {
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         self.login.secrets()
+    }
+
+    /// How many requests have left, repetitions included. One that found no connection is none.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     async fn within_deadline(&self, url: &Url, repeat: Repeat) -> Result<Reply, Fault> {
@@ -269,7 +283,23 @@ impl HttpClient {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        request.send().await
+        let mut leaving = Leaving(Some(&self.requests));
+        let sent = request.send().await;
+        if sent
+            .as_ref()
+            .is_err_and(|error| error.is_connect() || error.is_builder())
+        {
+            leaving.0 = None;
+        }
+        sent
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(requests) = self.0 {
+            requests.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -120,6 +120,10 @@ impl CrmTarget for Nimbox {
         }
         .boxed()
     }
+
+    fn requests(&self) -> Option<u64> {
+        Some(self.http.requests())
+    }
 }
 
 impl fmt::Debug for Nimbox {
