@@ -152,6 +152,20 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// Looks at the table, as [`CallSource::probe`], again where the connection is lost meanwhile.
+///
+/// # Errors
+/// [`SourceError`], after the same was tried again three times.
+pub async fn probe(source: &mut dyn CallSource) -> Result<SourceProfile, SourceError> {
+    let mut tries = 0;
+    loop {
+        match source.probe().await {
+            Err(error) => again(error, &mut tries).await?,
+            Ok(profile) => return Ok(profile),
+        }
+    }
+}
+
 impl<'a> Intake<'a> {
     /// Opens the window. `source` has been probed; `profile` is what it found.
     /// Gives the number of rows to come where that is known.

@@ -1317,6 +1317,7 @@ fn config(url: &str) -> SourceConfig {
         },
         timezone: chrono_tz::America::Caracas,
         tls: DatabaseTls::Plaintext,
+        timeout: Duration::from_secs(60),
         columns: BTreeMap::new(),
         csv_columns: None,
     }

@@ -20,9 +20,7 @@ use url::Url;
 use super::inspect::{Cell, TableColumn, choose, some_of, stamp};
 use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{
-    CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
-};
+use super::server::{Patience, Protection, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -41,6 +39,7 @@ pub fn source(
         table: config.table.clone(),
         columns: config.columns.clone(),
         extra_roles,
+        patience: Patience::new(config.timeout),
         connection: None,
         read_only: true,
     })))
@@ -51,6 +50,7 @@ struct Mysql {
     table: TableName,
     columns: BTreeMap<String, String>,
     extra_roles: Vec<String>,
+    patience: Patience,
     connection: Option<MySqlConnection>,
     /// Whether the server knows read-only sessions: MySQL since 5.6.5, MariaDB since 10.0.
     read_only: bool,
@@ -64,7 +64,7 @@ impl Dialect for Mysql {
             let mut connection = self.connected().await?;
             let place = self.server.place();
             let doing = "describing the table";
-            let layout = within(STATEMENT_DEADLINE, &place, doing, async {
+            let layout = within(self.patience.answer(), &place, doing, async {
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = layout.await?;
@@ -84,16 +84,15 @@ impl Dialect for Mysql {
         async move {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let limit = if pass {
-                PASS_DEADLINE
-            } else {
-                STATEMENT_DEADLINE
-            };
-            let drained = within(limit, &place, READING, async {
+            let limits = self.patience.rows(pass);
+            let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
                 let mut rows = bound(statement).fetch(&mut connection);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
+                    .await?
+                    .map_err(fail)?
+                {
                     sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
                 }
                 drop(rows);
@@ -129,7 +128,7 @@ impl Dialect for Mysql {
         async {
             if let Some(connection) = self.connection.take() {
                 // A goodbye that fails changes nothing.
-                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+                let _ = tokio::time::timeout(self.patience.connect(), connection.close()).await;
             }
         }
         .boxed()
@@ -144,7 +143,7 @@ impl Mysql {
             return Ok(connection);
         }
         let (connection, read_only) =
-            within(CONNECT_DEADLINE, &self.server.place(), CONNECTING, async {
+            within(self.patience.connect(), &self.server.place(), CONNECTING, async {
                 let fail = |error| self.failure(CONNECTING, error);
                 let mut connection = self.options().connect().await.map_err(fail)?;
                 // Unknown (1064, a syntax error) to servers that are older than read-only sessions.
@@ -193,7 +192,7 @@ impl Mysql {
     async fn first_row(&mut self, statement: Statement) -> Result<Option<MySqlRow>, SourceError> {
         let mut connection = self.connected().await?;
         let place = self.server.place();
-        let (row, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+        let (row, connection) = within(self.patience.answer(), &place, READING, async {
             let fail = |error| self.failure(READING, error);
             let rows = bound(statement).fetch_all(&mut connection);
             let row = rows.await.map_err(fail)?.into_iter().next();

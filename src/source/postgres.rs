@@ -19,9 +19,7 @@ use url::Url;
 use super::inspect::{Cell, TableColumn, choose, some_of};
 use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{
-    CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
-};
+use super::server::{Patience, Protection, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -40,6 +38,7 @@ pub fn source(
         table: config.table.clone(),
         columns: config.columns.clone(),
         extra_roles,
+        patience: Patience::new(config.timeout),
         connection: None,
     })))
 }
@@ -49,6 +48,7 @@ struct Postgresql {
     table: TableName,
     columns: BTreeMap<String, String>,
     extra_roles: Vec<String>,
+    patience: Patience,
     connection: Option<PgConnection>,
 }
 
@@ -59,7 +59,7 @@ impl Dialect for Postgresql {
         async {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let described = within(STATEMENT_DEADLINE, &place, DESCRIBING, async {
+            let described = within(self.patience.answer(), &place, DESCRIBING, async {
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = described.await?;
@@ -79,16 +79,15 @@ impl Dialect for Postgresql {
         async move {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let limit = if pass {
-                PASS_DEADLINE
-            } else {
-                STATEMENT_DEADLINE
-            };
-            let drained = within(limit, &place, READING, async {
+            let limits = self.patience.rows(pass);
+            let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
                 let mut rows = bound(statement).fetch(&mut connection);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
+                    .await?
+                    .map_err(fail)?
+                {
                     sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
                 }
                 drop(rows);
@@ -122,7 +121,7 @@ impl Dialect for Postgresql {
         async {
             if let Some(connection) = self.connection.take() {
                 // A goodbye that fails changes nothing.
-                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+                let _ = tokio::time::timeout(self.patience.connect(), connection.close()).await;
             }
         }
         .boxed()
@@ -136,7 +135,7 @@ impl Postgresql {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        within(CONNECT_DEADLINE, &self.server.place(), CONNECTING, async {
+        within(self.patience.connect(), &self.server.place(), CONNECTING, async {
             let fail = |error| self.failure(CONNECTING, error);
             let mut connection = self.options().connect().await.map_err(fail)?;
             // By name, because servers differ in which of them they know: a slice is read along the index, whatever the
@@ -190,7 +189,7 @@ impl Postgresql {
     async fn first_row(&mut self, statement: Statement) -> Result<Option<PgRow>, SourceError> {
         let mut connection = self.connected().await?;
         let place = self.server.place();
-        let (row, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+        let (row, connection) = within(self.patience.answer(), &place, READING, async {
             let fail = |error| self.failure(READING, error);
             let rows = bound(statement).fetch_all(&mut connection);
             let row = rows.await.map_err(fail)?.into_iter().next();

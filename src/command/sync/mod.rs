@@ -18,7 +18,7 @@ use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
-use crate::intake::{Intake, Settings};
+use crate::intake::{self, Intake, Settings};
 use crate::ledger::{
     Access, Ledger, LedgerError, LedgerLock, PlanContext, Purpose, RunRecord, RunStart, State,
 };
@@ -288,7 +288,7 @@ pub(super) async fn connect_source(
         })
         .unwrap_or_default();
     let mut source = crate::source::connect(&config.source, roles)?;
-    let profile = source.probe().await?;
+    let profile = intake::probe(&mut *source).await?;
     Ok((source, profile))
 }
 
