@@ -176,7 +176,7 @@ impl Server {
             }
             other => SourceError::Unreachable {
                 what: format!("{place} failed while {doing}; run again, it may be back"),
-                source: Some(other.into()),
+                source: Some(cause(other)),
             },
         }
     }
@@ -218,6 +218,27 @@ pub(super) async fn next_row<T>(
     tokio::time::timeout(limit, next)
         .await
         .map_err(|_elapsed| late(limit, place, doing))
+}
+
+/// What a driver's error wraps: its own words name the wrapping and then say the same again.
+pub(super) fn cause(error: sqlx::Error) -> anyhow::Error {
+    match error {
+        sqlx::Error::Io(error) => error.into(),
+        sqlx::Error::Database(error) => Refusal {
+            code: error.code().unwrap_or_default().into_owned(),
+            message: Shown(error.message()).to_string(),
+        }
+        .into(),
+        other => other.into(),
+    }
+}
+
+/// What a server said, with its code: the SQLSTATE, or SQLite's result code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+struct Refusal {
+    code: String,
+    message: String,
 }
 
 fn late(limit: Duration, place: &str, doing: &str) -> SourceError {

@@ -5,17 +5,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
 
+use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{Patience, next_row, within};
+use super::server::{Patience, cause, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -180,7 +180,8 @@ impl SqliteFile {
                 .filename(&self.path)
                 .read_only(true)
                 .create_if_missing(false)
-                .busy_timeout(Duration::from_secs(5))
+                // Before this side's patience ends, so that it is told why.
+                .busy_timeout(self.patience.connect() / 2)
                 .row_buffer_size(1024)
                 .disable_statement_logging()
                 .connect()
@@ -259,12 +260,11 @@ impl SqliteFile {
                 &[&table, &time],
             )
             .await?;
-        let select = chosen
-            .columns()
-            .iter()
-            .map(|found| quoted(&found.column))
-            .collect::<Vec<_>>()
-            .join(", ");
+        // Columns have no lengths: each value says its own. Neither branch changes what type the value is of.
+        let select = chosen.select_list(|found, reach| {
+            let name = quoted(&found.column);
+            format!("CASE WHEN octet_length({name}) > {reach} THEN substr({name}, 1, {reach}) ELSE {name} END")
+        });
         let mut notes = Vec::new();
         if is_view {
             notes.push(format!(
@@ -295,7 +295,7 @@ impl SqliteFile {
             chosen,
             clock,
             select,
-            pass_option: "",
+            locks_writers: false,
             indexed_table: quoted_table.clone(),
             table: quoted_table,
             time: quoted_time,
@@ -368,7 +368,7 @@ impl SqliteFile {
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => SourceError::Unreachable {
                 what: format!("{place} is locked by its writer while {doing}; run again"),
-                source: Some(error.into()),
+                source: Some(cause(error)),
             },
             Some(26) => SourceError::Unusable(format!(
                 "{place} is no SQLite 3 database: {said}; the cdr.db of Asterisk's old cdr_sqlite is SQLite 2, which has to \
@@ -384,7 +384,7 @@ impl SqliteFile {
             Some(1) => SourceError::Unusable(format!("{place} refused while {doing}: {said}")),
             Some(_) | None => SourceError::Unreachable {
                 what: format!("{place} failed while {doing}; run again"),
-                source: Some(error.into()),
+                source: Some(cause(error)),
             },
         }
     }
@@ -433,6 +433,8 @@ fn cell(row: &SqliteRow, at: usize) -> Result<Cell<'_>, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
