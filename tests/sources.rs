@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cdrelay::call::{ColumnTime, Disposition, Origin, TimeKind};
 use cdrelay::config::secret::Secret;
