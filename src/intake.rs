@@ -64,6 +64,8 @@ pub struct Tally {
     pub invalid: Vec<String>,
     /// Time spent waiting for the source.
     pub read: Duration,
+    /// Values for the link that were too long for one.
+    pub long_values: u64,
     /// Rows with a usable start, and rows whose start is there and cannot be read.
     pub starts: (u64, u64),
 }
@@ -149,6 +151,20 @@ impl<'a> Settings<'a> {
             target.recording_url.as_ref(),
             extra,
         ))
+    }
+}
+
+/// Looks at the table, as [`CallSource::probe`], again where the connection is lost meanwhile.
+///
+/// # Errors
+/// [`SourceError`], after the same was tried again three times.
+pub async fn probe(source: &mut dyn CallSource) -> Result<SourceProfile, SourceError> {
+    let mut tries = 0;
+    loop {
+        match source.probe().await {
+            Err(error) => again(error, &mut tries).await?,
+            Ok(profile) => return Ok(profile),
+        }
     }
 }
 
@@ -262,6 +278,13 @@ impl<'a> Intake<'a> {
                 notes.push(note);
             }
         }
+        if self.tally.long_values > 0 {
+            notes.push(format!(
+                "{} for the link longer than {} characters; those calls go without a link",
+                crate::text::count(self.tally.long_values, "value"),
+                crate::source::LONGEST_VALUE
+            ));
+        }
         notes
     }
 
@@ -327,6 +350,7 @@ impl Tally {
         let counts = &assembled.counts;
         self.rows.read += counts.read;
         self.rows.merged += counts.merged;
+        self.long_values += counts.long_values;
         let skipped = &mut self.rows.skipped;
         skipped.short_destination += counts.short_destination;
         skipped.no_source += counts.no_source;
@@ -360,7 +384,8 @@ async fn again(error: SourceError, tries: &mut u32) -> Result<(), SourceError> {
         .as_ref()
         .map(|cause| format!(": {cause:#}"))
         .unwrap_or_default();
-    tracing::warn!(
+    // For those who ask: nobody has to act on what heals by itself, and what does not is told when the tries are over.
+    tracing::info!(
         "reading the source failed, trying again ({tries} of {SLICE_RETRIES}): {}",
         crate::text::Shown(&format!("{what}{cause}"))
     );

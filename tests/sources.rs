@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cdrelay::call::{ColumnTime, Disposition, Origin, TimeKind};
 use cdrelay::config::secret::Secret;
@@ -1317,6 +1318,7 @@ fn config(url: &str) -> SourceConfig {
         },
         timezone: chrono_tz::America::Caracas,
         tls: DatabaseTls::Plaintext,
+        timeout: Duration::from_secs(60),
         columns: BTreeMap::new(),
         csv_columns: None,
     }

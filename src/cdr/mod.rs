@@ -8,7 +8,7 @@
 
 use crate::call::{Call, ColumnTime, Identity, RawNumber};
 use crate::config::SelectConfig;
-use crate::source::{CdrRow, DurationCell, StartCell};
+use crate::source::{CdrRow, DurationCell, LONGEST_VALUE, StartCell};
 
 pub mod clock;
 pub mod merge;
@@ -81,6 +81,8 @@ pub struct RowCounts {
     pub skipped_hour_by_uniqueid: u64,
     /// Rows whose start the clock never showed, moved forward.
     pub skipped_hour_shifted: u64,
+    /// Values for the link that were left out because they are longer than [`LONGEST_VALUE`].
+    pub long_values: u64,
 }
 
 /// A row that cannot be used.
@@ -115,6 +117,13 @@ impl Assembly<'_> {
                 (Some(skip), _) => done.skip(skip, row),
                 (None, Some((at, resolved))) => {
                     done.counts.note(resolved.note);
+                    let mut row = row;
+                    for value in &mut row.extra {
+                        let long = |text: &mut String| select::is_longer(text, LONGEST_VALUE);
+                        if value.take_if(long).is_some() {
+                            done.counts.long_values += 1;
+                        }
+                    }
                     legs.push(leg(row, at, resolved));
                 }
                 // A row without a start is invalid, and was skipped above.

@@ -3,14 +3,14 @@
 use crate::call::{ColumnTime, Disposition};
 use crate::config::SelectConfig;
 use crate::number::dialplan::Pattern;
-use crate::source::{CdrRow, DurationCell, StartCell};
+use crate::source::{CdrRow, DurationCell, LONGEST_NUMBER, StartCell};
 use crate::text::Shown;
 
 /// Why a row is not sent. A row with several reasons counts under the first of them, in this order:
 /// [`Skip::Invalid`], [`Skip::ShortDestination`], [`Skip::Excluded`], [`Skip::Disposition`], [`Skip::NoSource`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Skip {
-    /// The start or the duration cannot be used; what is wrong with it, safe to show.
+    /// The start, the duration or a number cannot be used; what is wrong with it, safe to show.
     Invalid(String),
     /// `dst` is shorter than `select.min_destination_length`.
     ShortDestination,
@@ -63,7 +63,7 @@ pub fn is_withheld(source: &str, select: &SelectConfig) -> bool {
         })
 }
 
-/// What is wrong with the start or the duration.
+/// What is wrong with the start, the duration, or the length of a number.
 fn unusable(row: &CdrRow) -> Option<String> {
     match &row.start {
         StartCell::At(ColumnTime(at)) if (FIRST_START..END_OF_STARTS).contains(at) => {}
@@ -75,13 +75,27 @@ fn unusable(row: &CdrRow) -> Option<String> {
             return Some(format!("its start `{}` is no time", excerpt(text)));
         }
     }
-    match &row.duration {
-        DurationCell::Seconds(_) => None,
-        DurationCell::Unreadable(text) => Some(format!(
+    if let DurationCell::Unreadable(text) = &row.duration {
+        return Some(format!(
             "its duration `{}` is no number of seconds",
             excerpt(text)
-        )),
+        ));
     }
+    // A source may have shortened it, and two different ones may begin alike.
+    let long = |what: &str, text: &str| {
+        is_longer(text, LONGEST_NUMBER).then(|| {
+            format!(
+                "its {what} `{}` is longer than {LONGEST_NUMBER} characters",
+                excerpt(text)
+            )
+        })
+    };
+    long("source", &row.source).or_else(|| long("destination", &row.destination))
+}
+
+/// Whether a text has more characters than `longest`.
+pub(super) fn is_longer(text: &str, longest: usize) -> bool {
+    text.len() > longest && text.chars().nth(longest).is_some()
 }
 
 /// 1970-01-01 00:00:00 on the column's clock.

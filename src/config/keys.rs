@@ -55,6 +55,7 @@ pub(super) const KEYS: &[Key] = &[
         "plaintext on loopback and over a local socket, else verify",
     ),
     value("source.ca_file", "\"\""),
+    value("source.timeout", "\"60s\""),
     words("source.csv_columns", "told from the file"),
     words("source.columns.initiated", "found by inspection"),
     words("source.columns.source", "found by inspection"),

@@ -68,6 +68,9 @@ pub struct SourceConfig {
     pub timezone: Tz,
     /// Default: plaintext on loopback and over a local socket, else verify.
     pub tls: DatabaseTls,
+    /// Longest silence of a database: how long an answer, or the next row of one, may take. Default 60 s: many times what
+    /// the slice of a busy server takes, and short enough for four tries within the five minutes between two runs.
+    pub timeout: Duration,
     /// `[source.columns]`: role to column, where inspection is not to decide.
     pub columns: BTreeMap<String, String>,
     /// Layout of a CSV file that is not a stock `Master.csv`: its columns' names (as in `[source.columns]` or Asterisk's

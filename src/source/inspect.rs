@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 
 use super::columns::{decode, parse_duration_text, parse_time_text};
-use super::{CdrRow, ColumnFound, DurationCell, SourceError, StartCell};
+use super::{
+    CdrRow, ColumnFound, DurationCell, LONGEST_NUMBER, LONGEST_VALUE, SourceError, StartCell,
+};
 use crate::call::{ColumnTime, Disposition, Origin, TimeKind};
 use crate::text::Shown;
 
@@ -53,6 +55,19 @@ impl Chosen {
         &self.columns[0]
     }
 
+    /// The SELECT list: what `write` makes of each column and of the most characters, or bytes, that may come of it.
+    ///
+    /// Four units for each character that is kept, and one more: a server that counts bytes then gives more characters
+    /// than are kept of every text that has more, whatever its encoding, so that nothing is shortened unnoticed.
+    #[must_use]
+    pub fn select_list(&self, write: impl Fn(&ColumnFound, usize) -> String) -> String {
+        let columns = self.columns.iter().zip(&self.slots);
+        columns
+            .map(|(column, slot)| write(column, 4 * slot.longest() + 1))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
     /// Builds one row from its cells, asked for by position in the SELECT list.
     ///
     /// # Errors
@@ -73,16 +88,18 @@ impl Chosen {
         };
         for (position, slot) in self.slots.iter().enumerate() {
             let cell = cell(position)?;
+            let text = || clipped(cell.text(), slot.longest());
+            let filled = || Some(text()).filter(|text| !text.is_empty());
             match *slot {
                 Slot::Start => row.start = cell.start(kind),
-                Slot::Source => row.source = cell.text(),
-                Slot::Destination => row.destination = cell.text(),
+                Slot::Source => row.source = text(),
+                Slot::Destination => row.destination = text(),
                 Slot::Duration => row.duration = cell.duration(),
-                Slot::Disposition => row.disposition = Disposition::parse(&cell.text()),
-                Slot::Uniqueid => row.origin.uniqueid = cell.filled(),
-                Slot::Linkedid => row.origin.linkedid = cell.filled(),
+                Slot::Disposition => row.disposition = Disposition::parse(&text()),
+                Slot::Uniqueid => row.origin.uniqueid = filled(),
+                Slot::Linkedid => row.origin.linkedid = filled(),
                 Slot::Sequence => row.origin.sequence = cell.whole(),
-                Slot::Extra(at) => row.extra[at] = cell.filled(),
+                Slot::Extra(at) => row.extra[at] = filled(),
             }
         }
         Ok(row)
@@ -174,12 +191,6 @@ impl Cell<'_> {
             Self::Stamp(seconds) => stamp(*seconds),
             Self::Odd(text) => text.clone(),
         }
-    }
-
-    /// As text; `None` where NULL or empty.
-    #[must_use]
-    pub fn filled(&self) -> Option<String> {
-        Some(self.text()).filter(|text| !text.is_empty())
     }
 
     /// As a whole number; `None` where it is none.
@@ -278,6 +289,34 @@ enum Slot {
     Linkedid,
     Sequence,
     Extra(usize),
+}
+
+impl Slot {
+    /// Most characters that are of use.
+    fn longest(self) -> usize {
+        match self {
+            Self::Start
+            | Self::Source
+            | Self::Destination
+            | Self::Duration
+            | Self::Disposition
+            | Self::Uniqueid
+            | Self::Linkedid
+            | Self::Sequence => LONGEST_NUMBER,
+            Self::Extra(_) => LONGEST_VALUE,
+        }
+    }
+}
+
+/// A text as it is, or the beginning of one that is too long: one character more than is of use.
+fn clipped(mut text: String, longest: usize) -> String {
+    if text.len() > longest
+        && let Some((end, _)) = text.char_indices().nth(longest + 1)
+    {
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// What is always read, and whether there is no call without it.

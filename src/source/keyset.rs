@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use futures_util::future::BoxFuture;
 
+use super::gather::{Blocks, Cut, Pace, Piece, Sink, cut};
 use super::inspect::{Chosen, FIRST_SECOND, LAST_SECOND, stamp};
-use super::spool::{Spool, SpooledWindow};
+use super::spool::{SLICE_BYTES, SpooledWindow, row_bytes};
 use super::{
     CallSource, CdrRow, SLICE_ROWS, Slice, SourceError, SourceProfile, StartCell, TimeIndex,
     Undated,
@@ -42,22 +43,6 @@ pub(super) trait Dialect: Send {
 
     /// Says goodbye to the server, so that it does not log an aborted connection.
     fn close(&mut self) -> BoxFuture<'_, ()>;
-}
-
-/// Where rows go.
-pub(super) trait Sink: Send {
-    /// Takes one row.
-    ///
-    /// # Errors
-    /// [`SourceError::Spool`]
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError>;
-}
-
-impl Sink for Vec<CdrRow> {
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
-        Self::push(self, row);
-        Ok(())
-    }
 }
 
 /// A statement and the values bound to it, in order.
@@ -114,8 +99,8 @@ pub(super) struct Layout {
     pub(super) clock: Clock,
     /// The SELECT list.
     pub(super) select: String,
-    /// What stands between SELECT and the list when a whole table is read.
-    pub(super) pass_option: &'static str,
+    /// Whether a statement keeps the table's writers waiting until its last row is taken.
+    pub(super) locks_writers: bool,
     /// The table.
     pub(super) table: String,
     /// The table with a hint to use the index on the time column.
@@ -212,10 +197,7 @@ impl Layout {
 
     /// Everything of a window and what belongs to no window, in any order.
     fn pass(&self, window: &Range<ColumnTime>) -> Statement {
-        let head = format!(
-            "SELECT {}{} FROM {}",
-            self.pass_option, self.select, self.table
-        );
+        let head = format!("SELECT {} FROM {}", self.select, self.table);
         if self.clock == Clock::InstantText {
             // Only reading them tells what time they mean.
             return Statement {
@@ -252,6 +234,7 @@ impl Layout {
 pub(super) struct Table<D> {
     dialect: D,
     layout: Option<Layout>,
+    pace: Pace,
     state: State,
 }
 
@@ -269,6 +252,7 @@ impl<D: Dialect> Table<D> {
         Self {
             dialect,
             layout: None,
+            pace: Pace::full(),
             state: State::Done,
         }
     }
@@ -293,6 +277,10 @@ impl<D: Dialect> Table<D> {
             return self.spool(window).await.map(Some);
         }
         let rows = self.estimate(&window).await?;
+        self.pace = match &self.layout {
+            Some(layout) if layout.locks_writers => Pace::gentle(),
+            Some(_) | None => Pace::full(),
+        };
         self.state = State::Indexed(window);
         Ok(rows)
     }
@@ -338,12 +326,8 @@ impl<D: Dialect> Table<D> {
 
     async fn spool(&mut self, window: Range<ColumnTime>) -> Result<u64, SourceError> {
         let layout = self.layout.as_ref().expect("opened after inspection");
-        let mut blocks = Blocks {
-            spool: Spool::new()?,
-            window: window.clone(),
-            block: Vec::with_capacity(BLOCK),
-        };
         let pass = layout.pass(&window);
+        let mut blocks = Blocks::new(window)?;
         self.dialect.read(layout, pass, true, &mut blocks).await?;
         self.dialect.close().await;
         let spooled = blocks.finish()?;
@@ -363,36 +347,29 @@ impl<D: Dialect> Table<D> {
             self.dialect.close().await;
             return Ok(None);
         }
-        let layout = self.layout.as_ref().expect("opened after inspection");
         let mut rows = Vec::new();
-        let statement = layout.slice(&window, Some(SLICE_ROWS + 1));
-        self.dialect
-            .read(layout, statement, false, &mut rows)
-            .await?;
-        let until = if rows.len() <= SLICE_ROWS {
-            window.end
-        } else {
-            match cut(&mut rows, window.start) {
-                Cut::At(second) => second,
-                Cut::OneSecond(second) => {
-                    let whole = window.start..ColumnTime(second.0 + 1);
-                    let statement = layout.slice(&whole, None);
-                    rows.clear();
-                    self.dialect
-                        .read(layout, statement, false, &mut rows)
-                        .await?;
-                    whole.end
+        let mut bytes = 0;
+        let mut until = window.start;
+        // Nothing is kept of a slice that fails half-way: it is read again from its beginning.
+        while until < window.end
+            && rows.len() + self.pace.rows() <= SLICE_ROWS
+            && bytes < SLICE_BYTES / 2
+        {
+            let Some((more, end)) = self.next_piece(until..window.end).await? else {
+                if until > window.start {
+                    break;
                 }
-                Cut::Nowhere => {
-                    // Thousands of rows in a row without a readable time: the order of the index says nothing.
-                    self.spool(window).await?;
-                    return match &mut self.state {
-                        State::Spooled(spooled) => spooled.next(),
-                        State::Done | State::Indexed(_) => Ok(None),
-                    };
-                }
-            }
-        };
+                // Thousands of rows in a row without a readable time: the order of the index says nothing.
+                self.spool(window).await?;
+                return match &mut self.state {
+                    State::Spooled(spooled) => spooled.next(),
+                    State::Done | State::Indexed(_) => Ok(None),
+                };
+            };
+            bytes += more.iter().map(row_bytes).sum::<usize>();
+            rows.extend(more);
+            until = end;
+        }
         let slice = Slice {
             from: window.start,
             until,
@@ -400,6 +377,43 @@ impl<D: Dialect> Table<D> {
         };
         self.state = State::Indexed(until..window.end);
         Ok(Some(slice))
+    }
+
+    /// The next rows of what is left of a window, complete up to the second that comes with them; `None` where the order
+    /// of the index says nothing.
+    async fn next_piece(
+        &mut self,
+        left: Range<ColumnTime>,
+    ) -> Result<Option<(Vec<CdrRow>, ColumnTime)>, SourceError> {
+        let layout = self.layout.as_ref().expect("opened after inspection");
+        let mut limit = self.pace.rows();
+        loop {
+            let mut piece = Piece::default();
+            let statement = layout.slice(&left, Some(limit + 1));
+            self.dialect
+                .read(layout, statement, false, &mut piece)
+                .await?;
+            self.pace.learn(&piece);
+            if !piece.is_cut(limit) {
+                return Ok(Some((piece.rows, left.end)));
+            }
+            let mut rows = piece.rows;
+            match cut(&mut rows, left.start) {
+                Cut::At(second) => return Ok(Some((rows, second))),
+                Cut::OneSecond(second) => {
+                    let whole = left.start..ColumnTime(second.0 + 1);
+                    let statement = layout.slice(&whole, None);
+                    rows.clear();
+                    self.dialect
+                        .read(layout, statement, false, &mut rows)
+                        .await?;
+                    return Ok(Some((rows, whole.end)));
+                }
+                // A few of them may well stand side by side.
+                Cut::Nowhere if limit < SLICE_ROWS => limit = SLICE_ROWS,
+                Cut::Nowhere => return Ok(None),
+            }
+        }
     }
 
     async fn count_undated(&mut self) -> Result<Undated, SourceError> {
@@ -464,76 +478,6 @@ impl<D: Dialect> CallSource for Table<D> {
 
 /// Most examples of rows that belong to no window.
 const EXAMPLES: usize = 5;
-
-/// Rows that go to the spool at once.
-const BLOCK: usize = 4096;
-
-/// Gathers rows for the spool.
-struct Blocks {
-    spool: Spool,
-    window: Range<ColumnTime>,
-    block: Vec<CdrRow>,
-}
-
-impl Blocks {
-    fn finish(mut self) -> Result<SpooledWindow, SourceError> {
-        self.spool.append(self.block)?;
-        self.spool.finish(self.window)
-    }
-}
-
-impl Sink for Blocks {
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
-        // What only reading shows to be outside need not go over the disk.
-        if time(&row).is_some_and(|at| !self.window.contains(&at)) {
-            return Ok(());
-        }
-        self.block.push(row);
-        if self.block.len() == BLOCK {
-            let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-            self.spool.append(block)?;
-        }
-        Ok(())
-    }
-}
-
-/// Where a slice that met its limit ends.
-#[derive(Debug, PartialEq, Eq)]
-enum Cut {
-    /// Before this second; rows from there on were dropped.
-    At(ColumnTime),
-    /// All rows are of the window's first seconds up to and with this one, which may hold more.
-    OneSecond(ColumnTime),
-    /// No row has a time.
-    Nowhere,
-}
-
-/// Cuts rows in the order of time before their last second, which may not be complete.
-fn cut(rows: &mut Vec<CdrRow>, from: ColumnTime) -> Cut {
-    let last = rows.iter().filter_map(time).max();
-    let Some(last) = last else {
-        return Cut::Nowhere;
-    };
-    if last <= from {
-        return Cut::OneSecond(last.max(from));
-    }
-    let first_of_last = rows
-        .iter()
-        .position(|row| time(row).is_some_and(|at| at >= last));
-    // By position, not by time: rows without a readable time come again exactly where the server sorts them.
-    rows.truncate(first_of_last.unwrap_or(rows.len()));
-    if rows.is_empty() {
-        return Cut::OneSecond(last);
-    }
-    Cut::At(last)
-}
-
-fn time(row: &CdrRow) -> Option<ColumnTime> {
-    match row.start {
-        StartCell::At(at) => Some(at),
-        StartCell::Missing | StartCell::Unreadable(_) => None,
-    }
-}
 
 /// A time that reads differently from how the server sorted it (text such as `23:59:60`) is no time: it would belong to
 /// another slice, which is read already or will not bring it.

@@ -13,6 +13,7 @@ use crate::config::{SourceConfig, SourceLocation};
 
 pub mod columns;
 pub mod csv;
+mod gather;
 pub mod inspect;
 mod keyset;
 pub mod mysql;
@@ -49,8 +50,16 @@ pub fn connect(
 /// Most rows a slice aims at. A slice is longer only where one second alone holds more.
 pub const SLICE_ROWS: usize = 4096;
 
+/// Most characters of a number, a disposition or an id: three times the 80 that Asterisk has room for in `src` and `dst`
+/// (AST_MAX_EXTENSION in `include/asterisk/channel.h`). A row with a longer number is invalid, never shortened.
+pub const LONGEST_NUMBER: usize = 255;
+
+/// Most characters of a value that a template uses; a longer one counts as none, because no address could hold it.
+pub const LONGEST_VALUE: usize = 4096;
+
 /// One row of a `cdr` table, as far as cdrelay needs it. All text is decoded: valid UTF-8 as such, anything else byte by
-/// byte as Latin-1, so that no row fails for its encoding and equal bytes stay equal text.
+/// byte as Latin-1, so that no row fails for its encoding and equal bytes stay equal text. Text that is longer than
+/// [`LONGEST_NUMBER`] or [`LONGEST_VALUE`] may come shortened, but always longer than that, so that it is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CdrRow {
     /// The start of the call.

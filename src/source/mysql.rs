@@ -17,12 +17,11 @@ use sqlx::{
 };
 use url::Url;
 
+use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of, stamp};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{
-    CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
-};
+use super::server::{Patience, Protection, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -41,6 +40,7 @@ pub fn source(
         table: config.table.clone(),
         columns: config.columns.clone(),
         extra_roles,
+        patience: Patience::new(config.timeout),
         connection: None,
         read_only: true,
     })))
@@ -51,6 +51,7 @@ struct Mysql {
     table: TableName,
     columns: BTreeMap<String, String>,
     extra_roles: Vec<String>,
+    patience: Patience,
     connection: Option<MySqlConnection>,
     /// Whether the server knows read-only sessions: MySQL since 5.6.5, MariaDB since 10.0.
     read_only: bool,
@@ -64,7 +65,7 @@ impl Dialect for Mysql {
             let mut connection = self.connected().await?;
             let place = self.server.place();
             let doing = "describing the table";
-            let layout = within(STATEMENT_DEADLINE, &place, doing, async {
+            let layout = within(self.patience.answer(), &place, doing, async {
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = layout.await?;
@@ -84,16 +85,15 @@ impl Dialect for Mysql {
         async move {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let limit = if pass {
-                PASS_DEADLINE
-            } else {
-                STATEMENT_DEADLINE
-            };
-            let drained = within(limit, &place, READING, async {
+            let limits = self.patience.rows(pass);
+            let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
                 let mut rows = bound(statement).fetch(&mut connection);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
+                    .await?
+                    .map_err(fail)?
+                {
                     sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
                 }
                 drop(rows);
@@ -129,7 +129,7 @@ impl Dialect for Mysql {
         async {
             if let Some(connection) = self.connection.take() {
                 // A goodbye that fails changes nothing.
-                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+                let _ = tokio::time::timeout(self.patience.connect(), connection.close()).await;
             }
         }
         .boxed()
@@ -143,8 +143,11 @@ impl Mysql {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let (connection, read_only) =
-            within(CONNECT_DEADLINE, &self.server.place(), CONNECTING, async {
+        let (connection, read_only) = within(
+            self.patience.connect(),
+            &self.server.place(),
+            CONNECTING,
+            async {
                 let fail = |error| self.failure(CONNECTING, error);
                 let mut connection = self.options().connect().await.map_err(fail)?;
                 // Unknown (1064, a syntax error) to servers that are older than read-only sessions.
@@ -155,8 +158,9 @@ impl Mysql {
                     Err(error) => return Err(fail(error)),
                 };
                 Ok((connection, read_only))
-            })
-            .await?;
+            },
+        )
+        .await?;
         self.read_only = read_only;
         Ok(connection)
     }
@@ -193,7 +197,7 @@ impl Mysql {
     async fn first_row(&mut self, statement: Statement) -> Result<Option<MySqlRow>, SourceError> {
         let mut connection = self.connected().await?;
         let place = self.server.place();
-        let (row, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+        let (row, connection) = within(self.patience.answer(), &place, READING, async {
             let fail = |error| self.failure(READING, error);
             let rows = bound(statement).fetch_all(&mut connection);
             let row = rows.await.map_err(fail)?.into_iter().next();
@@ -212,7 +216,7 @@ impl Mysql {
         let columns = self
             .texts(
                 connection,
-                "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE FROM information_schema.COLUMNS \
+                "SELECT COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS \
                  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
                 &[database, &table],
             )
@@ -263,12 +267,16 @@ impl Mysql {
             other => return Err(no_time(&time, &shown, other)),
         };
         let index = self.find_index(connection, database, &table, &time).await?;
-        let select = chosen
-            .columns()
-            .iter()
-            .map(|found| quoted(&found.column))
-            .collect::<Vec<_>>()
-            .join(", ");
+        // What may be long is cut by the server; columns of the usual types are read as they are.
+        let select = chosen.select_list(|found, reach| {
+            let column = columns.iter().find(|column| column[0] == found.column);
+            let most: u64 = column.map_or(0, |column| column[3].parse().unwrap_or(0));
+            if most > reach as u64 {
+                format!("LEFT({}, {reach})", quoted(&found.column))
+            } else {
+                quoted(&found.column)
+            }
+        });
         // Asks for the right to read every column, before a run depends on it.
         let none = format!("SELECT {select} FROM {quoted_table} LIMIT 0");
         self.texts(connection, &none, &[]).await?;
@@ -291,6 +299,13 @@ impl Mysql {
                 )),
             ),
         };
+        let locks_writers = !engine.eq_ignore_ascii_case("InnoDB");
+        if locks_writers && matches!(index, TimeIndex::Missing(_)) {
+            notes.push(format!(
+                "`{shown}` is a {engine} table: without an index on `{time}`, it is locked against writers, and so against the \
+                 phone system, while it is read; add the index"
+            ));
+        }
         if is_view {
             notes.push(format!(
                 "`{shown}` is a view: an index is added to the table behind it"
@@ -319,13 +334,9 @@ impl Mysql {
             chosen,
             clock,
             select,
-            // Other engines than InnoDB lock out writers as long as a statement is read from: into a buffer of the
-            // server's, then, which takes as long as the scan and no longer.
-            pass_option: if engine.eq_ignore_ascii_case("InnoDB") {
-                ""
-            } else {
-                "SQL_BUFFER_RESULT "
-            },
+            // Other engines than InnoDB keep writers out as long as a statement is read from, SQL_BUFFER_RESULT or not:
+            // MariaDB 10.11 holds a MyISAM table's lock until the last row has left, from its buffer as well.
+            locks_writers,
             table: quoted_table,
             indexed_table,
             time: quoted_time,
@@ -359,7 +370,7 @@ impl Mysql {
         found
             .map(|table| {
                 let is_view = table[2].contains("VIEW");
-                // A view has no engine; the buffer is for base tables of engines that lock.
+                // A view has no engine; which tables are behind it, only their owner may know.
                 let engine = if is_view { "InnoDB" } else { table[1].as_str() };
                 (table[0].clone(), engine.to_owned(), is_view)
             })

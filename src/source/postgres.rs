@@ -16,12 +16,11 @@ use sqlx::{
 };
 use url::Url;
 
+use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{
-    CONNECT_DEADLINE, PASS_DEADLINE, Protection, STATEMENT_DEADLINE, Server, within,
-};
+use super::server::{Patience, Protection, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -40,6 +39,7 @@ pub fn source(
         table: config.table.clone(),
         columns: config.columns.clone(),
         extra_roles,
+        patience: Patience::new(config.timeout),
         connection: None,
     })))
 }
@@ -49,6 +49,7 @@ struct Postgresql {
     table: TableName,
     columns: BTreeMap<String, String>,
     extra_roles: Vec<String>,
+    patience: Patience,
     connection: Option<PgConnection>,
 }
 
@@ -59,7 +60,7 @@ impl Dialect for Postgresql {
         async {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let described = within(STATEMENT_DEADLINE, &place, DESCRIBING, async {
+            let described = within(self.patience.answer(), &place, DESCRIBING, async {
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = described.await?;
@@ -79,16 +80,15 @@ impl Dialect for Postgresql {
         async move {
             let mut connection = self.connected().await?;
             let place = self.server.place();
-            let limit = if pass {
-                PASS_DEADLINE
-            } else {
-                STATEMENT_DEADLINE
-            };
-            let drained = within(limit, &place, READING, async {
+            let limits = self.patience.rows(pass);
+            let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
                 let mut rows = bound(statement).fetch(&mut connection);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
+                    .await?
+                    .map_err(fail)?
+                {
                     sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
                 }
                 drop(rows);
@@ -122,7 +122,7 @@ impl Dialect for Postgresql {
         async {
             if let Some(connection) = self.connection.take() {
                 // A goodbye that fails changes nothing.
-                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+                let _ = tokio::time::timeout(self.patience.connect(), connection.close()).await;
             }
         }
         .boxed()
@@ -136,20 +136,25 @@ impl Postgresql {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        within(CONNECT_DEADLINE, &self.server.place(), CONNECTING, async {
+        within(self.patience.connect(), &self.server.place(), CONNECTING, async {
             let fail = |error| self.failure(CONNECTING, error);
             let mut connection = self.options().connect().await.map_err(fail)?;
+            // A backend that waits for a lock does not notice that its client has given up: it ends by itself, a little
+            // later, or four tries would leave four of them.
+            let lock_wait = (self.patience.answer().as_millis() + 1000).min(MOST_MILLISECONDS);
             // By name, because servers differ in which of them they know: a slice is read along the index, whatever the
             // planner thinks of stale statistics. A SQL_ASCII database holds bytes of any encoding, and to a client that
             // asks for UTF-8 the server fails a statement over those that are none: they are asked for as they are.
+            let settings = format!(
+                "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; \
+                 SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '{lock_wait}' ELSE 'off' END, false) \
+                 FROM pg_catalog.pg_settings \
+                 WHERE name IN ('enable_seqscan', 'enable_bitmapscan', 'jit', 'lock_timeout'); \
+                 SELECT set_config('client_encoding', 'SQL_ASCII', false) \
+                 WHERE current_setting('server_encoding') = 'SQL_ASCII'"
+            );
             (&mut connection)
-                .execute(sqlx::raw_sql(
-                    "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; \
-                     SELECT set_config(name, 'off', false) FROM pg_catalog.pg_settings \
-                     WHERE name IN ('enable_seqscan', 'enable_bitmapscan', 'jit'); \
-                     SELECT set_config('client_encoding', 'SQL_ASCII', false) \
-                     WHERE current_setting('server_encoding') = 'SQL_ASCII'",
-                ))
+                .execute(sqlx::raw_sql(AssertSqlSafe(settings)))
                 .await
                 .map_err(fail)?;
             Ok(connection)
@@ -190,7 +195,7 @@ impl Postgresql {
     async fn first_row(&mut self, statement: Statement) -> Result<Option<PgRow>, SourceError> {
         let mut connection = self.connected().await?;
         let place = self.server.place();
-        let (row, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+        let (row, connection) = within(self.patience.answer(), &place, READING, async {
             let fail = |error| self.failure(READING, error);
             let rows = bound(statement).fetch_all(&mut connection);
             let row = rows.await.map_err(fail)?.into_iter().next();
@@ -279,19 +284,18 @@ impl Postgresql {
                 &[&found.oid, number],
             )
             .await?;
-        let select = chosen
-            .columns()
-            .iter()
-            .map(|column| match base_type(&column.column) {
-                "text" | "varchar" | "name" | "bytea" | "timestamp" | "timestamptz" => {
-                    quoted(&column.column)
-                }
+        let select = chosen.select_list(|column, reach| {
+            let name = quoted(&column.column);
+            match base_type(&column.column) {
+                "timestamp" | "timestamptz" => name,
+                "text" | "varchar" | "name" if is_short(&column.sql_type, reach) => name,
+                "text" | "varchar" | "name" => format!("left({name}, {reach})"),
+                "bytea" => format!("substring({name} from 1 for {reach})"),
                 // The shortest text of a real has an exponent from a million on; that of a double does not.
-                "float4" | "float8" => format!("{}::float8::text", quoted(&column.column)),
-                _ => format!("{}::text", quoted(&column.column)),
-            })
-            .collect::<Vec<_>>()
-            .join(", ");
+                "float4" | "float8" => format!("{name}::float8::text"),
+                _ => format!("left({name}::text, {reach})"),
+            }
+        });
         // Asks for the right to read every column, before a run depends on it.
         let none = format!("SELECT {select} FROM {quoted_table} LIMIT 0");
         self.texts(connection, &none, &[]).await?;
@@ -323,7 +327,7 @@ impl Postgresql {
             chosen,
             clock,
             select,
-            pass_option: "",
+            locks_writers: false,
             indexed_table: quoted_table.clone(),
             table: quoted_table,
             time: quoted_time,
@@ -461,6 +465,9 @@ const CONNECTING: &str = "connecting";
 const DESCRIBING: &str = "describing the table";
 const READING: &str = "reading calls";
 
+/// The largest span of time that a setting can hold (PostgreSQL documentation, `lock_timeout`).
+const MOST_MILLISECONDS: u128 = i32::MAX as u128;
+
 /// 2000-01-01 00:00:00, from which PostgreSQL counts, in Unix seconds.
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
@@ -473,6 +480,15 @@ fn bound(statement: Statement) -> sqlx::query::Query<'static, Postgres, PgArgume
         };
     }
     query
+}
+
+/// Whether a type such as `character varying(80)` says that nothing longer than `reach` can come.
+fn is_short(sql_type: &str, reach: usize) -> bool {
+    let length = sql_type
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .and_then(|(length, _)| length.parse::<usize>().ok());
+    sql_type == "name" || length.is_some_and(|length| length <= reach)
 }
 
 fn quoted(name: &str) -> String {

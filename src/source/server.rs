@@ -15,14 +15,50 @@ use crate::config::secret::Secret;
 use crate::config::{DatabaseTls, SourceConfig};
 use crate::text::Shown;
 
-/// Longest wait for a connection, login included.
-pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a database may take: each wait is bounded, so that no server that has fallen silent keeps a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// `source.timeout`
+    timeout: Duration,
+}
 
-/// Longest wait for the rows of one slice, or for an answer about the table.
-pub(super) const STATEMENT_DEADLINE: Duration = Duration::from_secs(120);
+/// The two bounds of a statement that gives rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Longest wait for the first row, and from one row to the next.
+    pub(super) silence: Duration,
+    /// Longest time for all of them: a server that sends a row now and then holds a run no longer.
+    pub(super) whole: Duration,
+}
 
-/// Longest wait for the one pass over a table without an index on its time column.
-pub(super) const PASS_DEADLINE: Duration = Duration::from_secs(30 * 60);
+impl Patience {
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+
+    /// Longest wait for a connection, login included.
+    pub(super) fn connect(self) -> Duration {
+        self.timeout.min(LONGEST_CONNECT)
+    }
+
+    /// Longest wait for an answer that is one number, or describes the table.
+    pub(super) fn answer(self) -> Duration {
+        self.timeout
+    }
+
+    /// For the rows of a slice, or for a `pass` over the whole table. A pass without an index may read for minutes before
+    /// it comes to the first row that is wanted.
+    pub(super) fn rows(self, pass: bool) -> Limits {
+        let (silence, whole) = if pass { (10, 60) } else { (1, 4) };
+        Limits {
+            silence: self.timeout.saturating_mul(silence),
+            whole: self.timeout.saturating_mul(whole),
+        }
+    }
+}
+
+/// A server that is there has let a client in by then, however busy it is.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 /// Where a server is and how to log in. Has no `Debug`, because it holds the password.
 pub(super) struct Server {
@@ -140,7 +176,7 @@ impl Server {
             }
             other => SourceError::Unreachable {
                 what: format!("{place} failed while {doing}; run again, it may be back"),
-                source: Some(other.into()),
+                source: Some(cause(other)),
             },
         }
     }
@@ -165,13 +201,53 @@ pub(super) async fn within<T>(
             what: format!("{place} sent what its driver cannot read while {doing}; run again"),
             source: None,
         }),
-        Err(_elapsed) => Err(SourceError::Unreachable {
-            what: format!(
-                "{place} did not answer within {} s while {doing}; run again when it is less busy",
-                limit.as_secs()
-            ),
-            source: None,
-        }),
+        Err(_elapsed) => Err(late(limit, place, doing)),
+    }
+}
+
+/// Waits for the next row of `rows`, at most `limit`.
+///
+/// # Errors
+/// [`SourceError::Unreachable`] where none comes in time; the inner error is the driver's.
+pub(super) async fn next_row<T>(
+    limit: Duration,
+    place: &str,
+    doing: &str,
+    next: impl Future<Output = Result<Option<T>, sqlx::Error>>,
+) -> Result<Result<Option<T>, sqlx::Error>, SourceError> {
+    tokio::time::timeout(limit, next)
+        .await
+        .map_err(|_elapsed| late(limit, place, doing))
+}
+
+/// What a driver's error wraps: its own words name the wrapping and then say the same again.
+pub(super) fn cause(error: sqlx::Error) -> anyhow::Error {
+    match error {
+        sqlx::Error::Io(error) => error.into(),
+        sqlx::Error::Database(error) => Refusal {
+            code: error.code().unwrap_or_default().into_owned(),
+            message: Shown(error.message()).to_string(),
+        }
+        .into(),
+        other => other.into(),
+    }
+}
+
+/// What a server said, with its code: the SQLSTATE, or SQLite's result code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+fn late(limit: Duration, place: &str, doing: &str) -> SourceError {
+    SourceError::Unreachable {
+        what: format!(
+            "{place} did not answer within {} while {doing}; run again when it is less busy, or raise `source.timeout`",
+            humantime::format_duration(limit)
+        ),
+        source: None,
     }
 }
 

@@ -237,7 +237,7 @@ impl SpooledWindow {
 const UNREADABLE_BYTES: usize = 1 << 20;
 
 /// A slice stands in memory twice at most, while the last one is sent and the next one is read.
-const SLICE_BYTES: usize = 8 << 20;
+pub(super) const SLICE_BYTES: usize = 8 << 20;
 
 /// Nothing here outlives the process, so nothing is journalled or synced: after an error the pass begins again. Ordered by
 /// its key the table needs no index and no sorting pass: rows come nearly in the order of time, so that inserts go to the
@@ -314,17 +314,23 @@ fn count_undated(undated: &mut Undated, row: &CdrRow) {
     }
 }
 
-fn row_bytes(row: &CdrRow) -> usize {
+/// What a row takes in memory.
+pub(super) fn row_bytes(row: &CdrRow) -> usize {
+    size_of::<CdrRow>() + text_bytes(row)
+}
+
+/// The bytes of a row's text.
+pub(super) fn text_bytes(row: &CdrRow) -> usize {
     let start = match &row.start {
         StartCell::Unreadable(raw) => raw.len(),
         StartCell::At(_) | StartCell::Missing => 0,
     };
     let origin = [&row.origin.uniqueid, &row.origin.linkedid];
     let optional = origin.into_iter().chain(&row.extra).flatten();
-    size_of::<CdrRow>()
-        + start
+    start
         + row.source.len()
         + row.destination.len()
+        + row.disposition.as_str().len()
         + optional.map(String::len).sum::<usize>()
 }
 

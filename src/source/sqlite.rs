@@ -5,17 +5,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
 
+use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of};
-use super::keyset::{Bound, Clock, Dialect, Layout, Sink, Statement, Table};
+use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
+use super::server::{Patience, cause, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -45,6 +45,7 @@ pub fn source(
         table: config.table.clone(),
         columns: config.columns.clone(),
         extra_roles,
+        patience: Patience::new(config.timeout),
         connection: None,
     })))
 }
@@ -54,6 +55,7 @@ struct SqliteFile {
     table: TableName,
     columns: BTreeMap<String, String>,
     extra_roles: Vec<String>,
+    patience: Patience,
     connection: Option<SqliteConnection>,
 }
 
@@ -64,7 +66,7 @@ impl Dialect for SqliteFile {
         async {
             let mut connection = self.connected().await?;
             let place = self.place();
-            let described = within(STATEMENT_DEADLINE, &place, DESCRIBING, async {
+            let described = within(self.patience.answer(), &place, DESCRIBING, async {
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = described.await?;
@@ -84,18 +86,17 @@ impl Dialect for SqliteFile {
         async move {
             let mut connection = self.connected().await?;
             let place = self.place();
-            let limit = if pass {
-                PASS_DEADLINE
-            } else {
-                STATEMENT_DEADLINE
-            };
-            let drained = within(limit, &place, READING, async {
+            let limits = self.patience.rows(pass);
+            let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
                 // A number column that holds text too: SQLite sorts it behind all numbers, and so outside every window.
                 let numbers_only = layout.clock == Clock::Epoch;
                 let mut rows = bound(statement).fetch(&mut connection);
-                while let Some(row) = rows.try_next().await.map_err(fail)? {
+                while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
+                    .await?
+                    .map_err(fail)?
+                {
                     let row = layout.chosen.row(kind, |at| {
                         Ok(match cell(&row, at)? {
                             Cell::Text(text) if at == 0 && numbers_only && !text.is_empty() => {
@@ -119,7 +120,7 @@ impl Dialect for SqliteFile {
         async {
             let mut connection = self.connected().await?;
             let place = self.place();
-            let (count, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
+            let (count, connection) = within(self.patience.answer(), &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let row = bound(statement).fetch_one(&mut connection).await;
                 let count: i64 = row.and_then(|row| row.try_get(0)).map_err(fail)?;
@@ -141,7 +142,7 @@ impl Dialect for SqliteFile {
         async {
             if let Some(connection) = self.connection.take() {
                 // A goodbye that fails changes nothing.
-                let _ = tokio::time::timeout(CONNECT_DEADLINE, connection.close()).await;
+                let _ = tokio::time::timeout(self.patience.connect(), connection.close()).await;
             }
         }
         .boxed()
@@ -173,13 +174,14 @@ impl SqliteFile {
                 )));
             }
         }
-        within(CONNECT_DEADLINE, &self.place(), OPENING, async {
+        within(self.patience.connect(), &self.place(), OPENING, async {
             let fail = |error| self.failure(OPENING, error);
             let mut connection = SqliteConnectOptions::new()
                 .filename(&self.path)
                 .read_only(true)
                 .create_if_missing(false)
-                .busy_timeout(Duration::from_secs(5))
+                // Before this side's patience ends, so that it is told why.
+                .busy_timeout(self.patience.connect() / 2)
                 .row_buffer_size(1024)
                 .disable_statement_logging()
                 .connect()
@@ -258,12 +260,11 @@ impl SqliteFile {
                 &[&table, &time],
             )
             .await?;
-        let select = chosen
-            .columns()
-            .iter()
-            .map(|found| quoted(&found.column))
-            .collect::<Vec<_>>()
-            .join(", ");
+        // Columns have no lengths: each value says its own. Neither branch changes what type the value is of.
+        let select = chosen.select_list(|found, reach| {
+            let name = quoted(&found.column);
+            format!("CASE WHEN octet_length({name}) > {reach} THEN substr({name}, 1, {reach}) ELSE {name} END")
+        });
         let mut notes = Vec::new();
         if is_view {
             notes.push(format!(
@@ -294,7 +295,7 @@ impl SqliteFile {
             chosen,
             clock,
             select,
-            pass_option: "",
+            locks_writers: false,
             indexed_table: quoted_table.clone(),
             table: quoted_table,
             time: quoted_time,
@@ -367,7 +368,7 @@ impl SqliteFile {
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => SourceError::Unreachable {
                 what: format!("{place} is locked by its writer while {doing}; run again"),
-                source: Some(error.into()),
+                source: Some(cause(error)),
             },
             Some(26) => SourceError::Unusable(format!(
                 "{place} is no SQLite 3 database: {said}; the cdr.db of Asterisk's old cdr_sqlite is SQLite 2, which has to \
@@ -383,7 +384,7 @@ impl SqliteFile {
             Some(1) => SourceError::Unusable(format!("{place} refused while {doing}: {said}")),
             Some(_) | None => SourceError::Unreachable {
                 what: format!("{place} failed while {doing}; run again"),
-                source: Some(error.into()),
+                source: Some(cause(error)),
             },
         }
     }
@@ -432,6 +433,8 @@ fn cell(row: &SqliteRow, at: usize) -> Result<Cell<'_>, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -450,6 +453,7 @@ mod tests {
             },
             columns: BTreeMap::new(),
             extra_roles: Vec::new(),
+            patience: Patience::new(Duration::from_secs(60)),
             connection: None,
         };
         let mut connection = file.connected().await.unwrap();

@@ -1,8 +1,8 @@
 //! A private MariaDB. Its zone is America/Caracas, its sql_mode lets zero dates in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -12,7 +12,9 @@ use super::{Daemon, directory, free_port, fresh_name, program, run};
 
 /// The running server.
 pub(crate) struct MariaDb {
-    _daemon: Daemon,
+    daemons: Mutex<Vec<Daemon>>,
+    command: Vec<String>,
+    root: PathBuf,
     pub(crate) port: u16,
     pub(crate) socket: PathBuf,
     /// The CA that signed its certificate.
@@ -31,9 +33,14 @@ pub(crate) fn server_without_tls() -> &'static MariaDb {
     SERVER.get_or_init(|| start(false))
 }
 
+/// One that no other test uses: it may be stopped, and its limits changed.
+pub(crate) fn private() -> &'static MariaDb {
+    Box::leak(Box::new(start(true)))
+}
+
 /// A database of its own for one test.
 pub(crate) struct Database {
-    server: &'static MariaDb,
+    pub(crate) server: &'static MariaDb,
     pub(crate) name: String,
 }
 
@@ -53,7 +60,38 @@ impl MariaDb {
         database
     }
 
-    async fn connect(&self, database: &str) -> MySqlConnection {
+    /// Ends the server in an orderly way, as a restart of its service does, and waits for its end.
+    pub(crate) async fn stop(&self) {
+        let mut connection = self.connect("mysql").await;
+        // Its goodbye may come before its answer.
+        let _ = (&mut connection).execute(sqlx::raw_sql("SHUTDOWN")).await;
+        let pid = self.root.join("pid");
+        let begin = std::time::Instant::now();
+        while pid.exists() {
+            assert!(begin.elapsed().as_secs() < 60, "MariaDB did not stop");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts it once more, on the same data and port.
+    pub(crate) fn start_again(&self) {
+        let daemon = launch(&self.command, &self.root, self.port);
+        self.daemons.lock().expect("not poisoned").push(daemon);
+    }
+
+    /// Has it present another certificate, and the CA that signed it.
+    pub(crate) async fn present(&self, authority: &Authority) -> PathBuf {
+        let files = authority.write(&self.root);
+        let mut connection = self.connect("mysql").await;
+        (&mut connection)
+            .execute(sqlx::raw_sql("FLUSH SSL"))
+            .await
+            .expect("certificates are read anew");
+        files.ca
+    }
+
+    /// A connection of root's.
+    pub(crate) async fn connect(&self, database: &str) -> MySqlConnection {
         MySqlConnectOptions::new()
             .socket(&self.socket)
             .username("root")
@@ -157,14 +195,22 @@ fn start(with_tls: bool) -> MariaDb {
     } else {
         command.push("--skip-ssl".to_owned());
     }
-    let daemon = Daemon::start(&command, "KILL", &root, &root.join("log"));
-    daemon.wait("MariaDB", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && socket.exists()
-    });
+    let daemon = launch(&command, &root, port);
     MariaDb {
-        _daemon: daemon,
+        daemons: Mutex::new(vec![daemon]),
+        command,
+        root,
         port,
         socket,
         authority,
     }
+}
+
+fn launch(command: &[String], root: &Path, port: u16) -> Daemon {
+    let daemon = Daemon::start(command, "KILL", root, &root.join("log"));
+    let socket = root.join("s");
+    daemon.wait("MariaDB", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && socket.exists()
+    });
+    daemon
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -12,7 +12,8 @@ use super::{Daemon, directory, free_port, fresh_name, is_root, program, run};
 
 /// The running server.
 pub(crate) struct Postgres {
-    _daemon: Daemon,
+    daemons: Mutex<Vec<Daemon>>,
+    command: Vec<String>,
     pub(crate) port: u16,
     /// The directory of its socket.
     pub(crate) socket: PathBuf,
@@ -32,9 +33,14 @@ pub(crate) fn server_without_tls() -> &'static Postgres {
     SERVER.get_or_init(|| start(false))
 }
 
+/// One that no other test uses: it may be stopped.
+pub(crate) fn private() -> &'static Postgres {
+    Box::leak(Box::new(start(true)))
+}
+
 /// A database of its own for one test.
 pub(crate) struct Database {
-    server: &'static Postgres,
+    pub(crate) server: &'static Postgres,
     pub(crate) name: String,
 }
 
@@ -62,7 +68,28 @@ impl Postgres {
         database
     }
 
-    async fn connect(&self, database: &str) -> PgConnection {
+    /// Ends the server at once, with all its connections, as a restart of its service does, and waits for its end.
+    pub(crate) async fn stop(&self) {
+        // Its first line is the server's process id.
+        let file = self.socket.join("data/postmaster.pid");
+        let pid = std::fs::read_to_string(&file).expect("a running server has a pid file");
+        let pid = pid.lines().next().expect("a first line");
+        run(Command::new("sh").args(["-c", "kill -INT \"$1\"", "stop", pid]));
+        let begin = std::time::Instant::now();
+        while file.exists() {
+            assert!(begin.elapsed().as_secs() < 60, "PostgreSQL did not stop");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts it once more, on the same data and port.
+    pub(crate) fn start_again(&self) {
+        let daemon = launch(&self.command, &self.socket, self.port);
+        self.daemons.lock().expect("not poisoned").push(daemon);
+    }
+
+    /// A connection of the superuser's.
+    pub(crate) async fn connect(&self, database: &str) -> PgConnection {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(&self.socket)
             .port(self.port)
@@ -157,6 +184,7 @@ fn start(with_tls: bool) -> Postgres {
     run(Command::new(&init[0]).args(&init[1..]).current_dir(&root));
     // Only users that a test creates have passwords; they are asked for them.
     let access = "local all all trust\nhost all postgres 127.0.0.1/32 trust\n\
+                  hostnossl all tlsonly 127.0.0.1/32 reject\n\
                   host all all 127.0.0.1/32 scram-sha-256\n";
     std::fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf can be written");
     let mut command = as_postgres(&program("postgres", &binaries));
@@ -179,18 +207,24 @@ fn start(with_tls: bool) -> Postgres {
     for setting in settings {
         command.extend(["-c".to_owned(), setting]);
     }
-    // QUIT: PostgreSQL's immediate shutdown, which ends its children too.
-    let daemon = Daemon::start(&command, "QUIT", &root, &root.join("log"));
-    let socket = root.join(format!(".s.PGSQL.{port}"));
-    daemon.wait("PostgreSQL", || {
-        socket.exists() && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
+    let daemon = launch(&command, &root, port);
     Postgres {
-        _daemon: daemon,
+        daemons: Mutex::new(vec![daemon]),
+        command,
         port,
         socket: root,
         authority,
     }
+}
+
+fn launch(command: &[String], root: &Path, port: u16) -> Daemon {
+    // QUIT: PostgreSQL's immediate shutdown, which ends its children too.
+    let daemon = Daemon::start(command, "QUIT", root, &root.join("log"));
+    let socket = root.join(format!(".s.PGSQL.{port}"));
+    daemon.wait("PostgreSQL", || {
+        socket.exists() && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    daemon
 }
 
 /// PostgreSQL refuses to run as root; Debian's package comes with a user for it.

@@ -21,6 +21,18 @@ pub(crate) struct Files {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::make(|_| {})
+    }
+
+    /// Its certificate was good until the end of 2020.
+    pub(crate) fn expired() -> Self {
+        Self::make(|params| {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 12, 31);
+        })
+    }
+
+    fn make(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are fine");
         // A name of its own, or a certificate of another CA would seem to be of this one.
         let name = super::fresh_name("cdrelay test CA ");
@@ -31,7 +43,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key can be made");
         // For the address alone, so that `localhost` is a wrong name for it.
         let names = vec!["127.0.0.1".to_owned()];
-        let params = CertificateParams::new(names).expect("an address is fine");
+        let mut params = CertificateParams::new(names).expect("an address is fine");
+        change(&mut params);
         let certificate = params
             .signed_by(&key, &issuer)
             .expect("the CA signs a certificate");
@@ -40,6 +53,11 @@ impl Authority {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// Writes the CA alone.
+    pub(crate) fn write_ca(&self, path: &Path) {
+        std::fs::write(path, &self.ca).expect("a certificate can be written");
     }
 
     /// Writes CA, certificate and key; the key is readable by its owner alone.

@@ -21,7 +21,7 @@ use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{self, Stop};
-use crate::intake::{Intake, Settings};
+use crate::intake::{self, Intake, Settings};
 use crate::ledger::LedgerLock;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
@@ -201,7 +201,7 @@ pub(super) async fn connect_source(
         })
         .unwrap_or_default();
     let mut source = crate::source::connect(&config.source, roles)?;
-    let profile = source.probe().await?;
+    let profile = intake::probe(&mut *source).await?;
     Ok((source, profile))
 }
 

@@ -1,5 +1,7 @@
 //! `[source]`
 
+use std::time::Duration;
+
 use super::super::reader::{Section, shown};
 use super::super::report::Reported;
 use super::super::{DatabaseTls, SourceConfig};
@@ -24,6 +26,7 @@ pub(super) fn read(
     let table = columns::table(section);
     let timezone = timezone(section);
     let tls = tls(section, place.as_ref().ok(), around);
+    let timeout = section.span("timeout", Duration::from_secs(60));
     let columns = columns::read(&section.section("columns"), template_roles);
     let csv_columns = columns::csv(section);
     section.close();
@@ -33,6 +36,7 @@ pub(super) fn read(
         table: table?,
         timezone: timezone?,
         tls: tls?,
+        timeout,
         columns,
         csv_columns: csv_columns?,
     })

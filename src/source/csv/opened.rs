@@ -1,6 +1,7 @@
 //! A file of which the records can be read.
 
-use std::io::{BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Take};
 use std::time::{Duration, SystemTime};
 
 use super::CsvSource;
@@ -8,7 +9,7 @@ use super::fields::Fields;
 use super::layout::{self, Layout};
 use super::lines::{LineEnd, Lines};
 use super::records::Records;
-use super::rotation::{self, LogFile};
+use super::rotation::{self, LogFile, Truncated};
 use crate::source::SourceError;
 
 /// A file that is being read.
@@ -39,7 +40,7 @@ impl CsvSource {
         let input: Box<dyn Read + Send> = if file.packed {
             Box::new(flate2::read::MultiGzDecoder::new(handle).take(most))
         } else {
-            Box::new(handle.take(found.len().min(most)))
+            Box::new(Promised(handle.take(found.len().min(most))))
         };
         let input = BufReader::with_capacity(BUFFER_BYTES, input);
         let mut lines = Lines::new(input);
@@ -62,6 +63,19 @@ impl CsvSource {
             records: Records::new(lines, layout.counts(), settled),
             layout,
         })
+    }
+}
+
+/// A file that has the length it had when it was opened, or an error.
+struct Promised(Take<File>);
+
+impl Read for Promised {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        if read == 0 && !buffer.is_empty() && self.0.limit() > 0 {
+            return Err(io::Error::other(Truncated));
+        }
+        Ok(read)
     }
 }
 

@@ -35,6 +35,7 @@ impl CsvSource {
                 self.pass_file(file, &window, &mut spool).await?;
             }
         }
+        log.still_complete(&self.path, since)?;
         for file in log.compressed.iter().filter(|file| file.written >= since) {
             let note = format!(
                 "`{}` is not compressed by gzip and was not read; it may hold calls of the window: unpack it and run again.",

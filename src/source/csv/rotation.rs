@@ -1,5 +1,6 @@
 //! Which files hold the records: the one that is written now, and those that it was before it was rotated.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -86,12 +87,40 @@ impl Log {
         } else if log.files.is_empty() {
             return Err(missing(path));
         }
+        // A directory that changes while it is listed may show a file under both of its names.
+        let mut seen = HashSet::new();
+        log.files.retain(|file| seen.insert(file.inode));
         log.files
             .sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
         log.compressed
             .sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
         log.files.extend(current);
         Ok(log)
+    }
+
+    /// Checks that nothing was rotated since this list was made: that no file written since `since` stands beside the one
+    /// at `path` that was not on it. What was copied or compressed meanwhile, or moved while the directory was listed,
+    /// may hold calls that were read nowhere.
+    ///
+    /// # Errors
+    /// [`SourceError::Unreachable`] where there is one; those of [`Log::find`].
+    pub(super) fn still_complete(&self, path: &Path, since: i64) -> Result<(), SourceError> {
+        let known: HashSet<_> = self.files.iter().map(|file| file.inode).collect();
+        let current = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let now = Self::find(path)?;
+        let moved = now.files.iter().find(|file| {
+            file.path != current && file.written >= since && !known.contains(&file.inode)
+        });
+        match moved {
+            None => Ok(()),
+            Some(file) => Err(SourceError::Unreachable {
+                what: format!(
+                    "`{}` appeared while the log was read, which was being rotated; run again",
+                    file.path.display()
+                ),
+                source: None,
+            }),
+        }
     }
 
     fn add_siblings(&mut self, path: &Path) -> io::Result<()> {
@@ -190,6 +219,15 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> SourceError {
             path.display()
         ));
     }
+    if error.get_ref().is_some_and(|inner| inner.is::<Truncated>()) {
+        return SourceError::Unreachable {
+            what: format!(
+                "`{}` was truncated while it was read, as logrotate's copytruncate does; run again",
+                path.display()
+            ),
+            source: None,
+        };
+    }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return SourceError::Unusable(format!(
             "`{}` may not be read by this user; let the user that runs cdrelay join the file's group",
@@ -204,6 +242,11 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> SourceError {
         source: Some(error.into()),
     }
 }
+
+/// A file ended before the length that it had when it was opened.
+#[derive(Debug, thiserror::Error)]
+#[error("it was truncated while it was read")]
+pub(super) struct Truncated;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sibling {
