@@ -179,6 +179,10 @@ pub async fn sync(
     }) {
         return Err(exit.clone());
     }
+    if mode == Mode::Full && !args.dry_run && !matches!(summary.ending, Ending::Stopped(_)) {
+        // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
+        ledger.integrity().await?;
+    }
     let mut report = board.report(RunReport {
         job: config.job.clone(),
         run_id: if args.dry_run { 0 } else { run.0 },
