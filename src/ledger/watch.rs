@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use super::error::{LedgerError, missing};
 use super::place::beside;
 
-/// Notices that the ledger's file, its log or the log's index was removed, replaced or cut short while it is open.
+/// Notices that the ledger's file, its log, the log's index or the lock was removed, replaced or cut short while it is open.
 #[derive(Debug)]
 pub(super) struct Watch {
     path: PathBuf,
     file: Known,
-    /// The log, and its index.
-    beside: [Option<Known>; 2],
+    /// [`BESIDE`].
+    beside: [Option<Known>; 3],
 }
+
+/// The log, its index, and the lock: whoever removes that one lets two runs overlap.
+const BESIDE: [&str; 3] = ["-wal", "-shm", ".lock"];
 
 /// A file as it was seen last.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,7 @@ impl Watch {
         Ok(Self {
             path: path.to_owned(),
             file,
-            beside: [None; 2],
+            beside: [None; 3],
         })
     }
 
@@ -65,13 +68,13 @@ impl Watch {
             }
             Some(_) | None => return Err(Loss::Gone(vanished(&self.path))),
         }
-        for (known, suffix) in self.beside.iter_mut().zip(["-wal", "-shm"]) {
+        for (known, suffix) in self.beside.iter_mut().zip(BESIDE) {
             let file = beside(&self.path, suffix);
             let found = look(&file).map_err(Loss::Gone)?;
             match (*known, found) {
                 (Some(before), Some(now)) if before.inode == now.inode => {
                     *known = found;
-                    if now.length < before.length {
+                    if now.length < before.length && suffix == BESIDE[0] {
                         return Err(Loss::LogCut(cut(&file)));
                     }
                 }
