@@ -109,7 +109,7 @@ impl LedgerError {
                 ErrorCode::NotADatabase => not_a_database(path),
                 ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
                     format!(
-                        "the ledger `{shown}` cannot be opened for writing; run as the user who owns it, and let that user write its directory"
+                        "the ledger `{shown}` cannot be opened for writing; run as the user who owns it, let that user write its directory, and see that its disk has room for another file"
                     )
                 }
                 ErrorCode::DatabaseBusy

@@ -80,6 +80,9 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
             true
         }
     };
+    // SQLite opens for reading what it may not write, and gives log and index the ledger's own rights: what it would
+    // leave behind could not be written later either.
+    try_writing(path)?;
     let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let sql = |error| LedgerError::opening(path, error);
     if db.is_readonly("main").map_err(sql)? {
@@ -108,19 +111,21 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
     }
     // A reader of a write-ahead log needs its shared index. A connection that could write takes it away again when it
     // is the last to close; one that cannot would leave it behind. `query_only` keeps it from writing.
-    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    let as_it_lies = |error: LedgerError| {
+        // Read-only for us, so nobody of our rights is writing: the file can be read as it lies.
+        if length(&beside(path, "-wal"))? > 0 {
+            return Err(error);
+        }
+        let uri = format!("file:{}?immutable=1", escaped(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(uri, flags)
+            .map_err(|error| LedgerError::opening(path, error))
+            .and_then(|db| readable(path, db))
+    };
+    let db = try_writing(path)
+        .and_then(|()| connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE))
         .and_then(|db| readable(path, db))
-        .or_else(|error| match error {
-            // Read-only for us, so nobody of our rights is writing: the file can be read as it lies.
-            LedgerError::Unusable { .. } if length(&beside(path, "-wal"))? == 0 => {
-                let uri = format!("file:{}?immutable=1", escaped(path));
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-                Connection::open_with_flags(uri, flags)
-                    .map_err(|error| LedgerError::opening(path, error))
-                    .and_then(|db| readable(path, db))
-            }
-            other => Err(other),
-        })?;
+        .or_else(as_it_lies)?;
     accept(path, &db, &witness)?;
     Ok(Some(db))
 }
@@ -201,7 +206,10 @@ fn fill(new: &Path, path: &Path, now: i64) -> Result<String, LedgerError> {
         (&id, now.to_string()),
     )
     .map_err(sql)?;
-    // Closing the only connection copies the log into the file and removes it.
+    // Closing the only connection copies the log into the file too, but is silent where the disk is too full for it; and
+    // the file alone, without its log, would be put in its place.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .map_err(sql)?;
     db.close().map_err(|(_, error)| sql(error))?;
     File::open(new)
         .and_then(|file| file.sync_all())

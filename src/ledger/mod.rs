@@ -421,12 +421,14 @@ impl Ledger {
         self.door.ask(|store| list::integrity(store)).await
     }
 
-    /// Whether a run could write the ledger at `path`, where there is one. To be asked before it is opened, not while.
+    /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before
+    /// it is opened, not while; leaves nothing behind.
     ///
     /// # Errors
     /// [`LedgerError::Unusable`]
     pub fn try_writing(path: &Path) -> Result<(), LedgerError> {
-        file::try_writing(path)
+        file::try_writing(path)?;
+        place::try_directory(&place::resolve(path)?)
     }
 
     /// Bytes on disk: the file and its log.

@@ -12,9 +12,12 @@ use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
 use crate::target::Receipt;
 
 /// The columns of an [`Entry`], in the order that [`entry`] reads them.
-const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
+pub(super) const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
      c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, \
      w.initiated, w.source, w.destination, w.duration, w.url";
+
+/// How many these are.
+pub(super) const WIDTH: usize = 18;
 
 pub(super) fn entries(
     store: &Store,
@@ -168,7 +171,7 @@ pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fau
 }
 
 /// Reads [`COLUMNS`]. A call that is due has a wire form, and one that its hash vouches for: nothing else is ever sent.
-fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
     let state = state(row.get(4)?)?;
     let wire = wire(row, 13)?;
     let content_hash = row.get(8)?;

@@ -118,7 +118,16 @@ fn is_full_disk(said: &str) -> bool {
             "cdrelay: cannot {verb} `DIR/mnt/ledger.db{name}`: its disk is full; free some space and run again: No space left on device (os error 28)\n"
         )
     };
-    let causes = ["database or disk is full\n", "disk I/O error\n"];
+    let causes = [
+        "database or disk is full: Error code 13: database or disk is full\n",
+        "disk I/O error: Error code 4874: disk I/O error\n",
+    ];
+    // SQLite does not say why it could not make its log.
+    if said
+        == "cdrelay: the ledger `DIR/mnt/ledger.db` cannot be opened for writing; run as the user who owns it, let that user write its directory, and see that its disk has room for another file: unable to open database file: Error code 14: unable to open database file\n"
+    {
+        return true;
+    }
     causes.iter().any(|cause| said == format!("{own}{cause}"))
         || ["create", "open", "write"].iter().any(|verb| {
             [".new", ".lock", ""]
@@ -271,7 +280,7 @@ fn a_limit_on_the_size_of_files_stops_a_run_as_a_full_disk_does() {
         let ran = ended(command, "a limited run");
         let ledger = scene.program.path("ledger.db");
         if ran.code != 0 {
-            scene.said(&ran, 12, "", "cdrelay: the ledger `DIR/ledger.db` cannot be read or written; check its disk: disk I/O error\n");
+            scene.said(&ran, 12, "", "cdrelay: the ledger `DIR/ledger.db` cannot be read or written; check its disk: disk I/O error: Error code 778: disk I/O error\n");
             refused += 1;
             let recorded = if ledger.exists() {
                 intents(&ledger)

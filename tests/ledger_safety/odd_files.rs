@@ -101,6 +101,7 @@ fn refused(spoil: impl FnOnce(&Path), stderr: &str) {
         scene.said(&prompt(&scene.program, verb), 12, "", stderr);
         assert_eq!(contents(&directory), spoilt, "{verb:?} leaves all as it is");
     }
+    assert_eq!(crm.stats(), before, "nothing was sent");
     let (code, lines) = failed_lines(&scene);
     assert_eq!(code, 12, "{lines:?}");
     let said = stderr.trim_end().trim_start_matches("cdrelay: ");
@@ -109,7 +110,6 @@ fn refused(spoil: impl FnOnce(&Path), stderr: &str) {
         "{lines:?}"
     );
     assert_eq!(contents(&directory), spoilt, "check leaves all as it is");
-    assert_eq!(crm.stats(), before, "nothing was sent");
     // Somebody clears up, and puts the ledger back.
     for name in [
         "ledger.db",
@@ -248,13 +248,13 @@ fn a_header_that_says_otherwise_is_refused() {
 
 /// A missing or emptied ledger is code 10 for every verb, and `check` says so on one line.
 #[track_caller]
-fn gone(spoil: impl FnOnce(&Path), how: &str) {
+fn gone(spoil: impl FnOnce(&Path), file: &str, how: &str) {
     let crm = sandbox();
     let scene = delivered(crm.url.as_str());
     let before = crm.stats();
     spoil(scene.program.dir.path());
     let said = format!(
-        "the ledger `DIR/ledger.db` {how}, but there was one; look for it or for a backup, and if it is lost, run `cdrelay init --ledger`: all calls of the window are then sent again, with today's settings"
+        "the ledger `DIR/{file}` {how}, but there was one; look for it or for a backup, and if it is lost, run `cdrelay init --ledger`: all calls of the window are then sent again, with today's settings"
     );
     for verb in VERBS {
         scene.said(
@@ -264,9 +264,9 @@ fn gone(spoil: impl FnOnce(&Path), how: &str) {
             &format!("cdrelay: {said}\n"),
         );
     }
+    assert_eq!(crm.stats(), before, "nothing was sent");
     let line = ("ledger".to_owned(), format!("DIR/ledger.db: {said}"));
     assert_eq!(failed_lines(&scene), (10, vec![line]));
-    assert_eq!(crm.stats(), before, "nothing was sent");
     assert_eq!(prompt(&scene.program, INIT).code, 0);
     scene.settles_at(&crm, str::to_owned);
 }
@@ -275,9 +275,14 @@ fn gone(spoil: impl FnOnce(&Path), how: &str) {
 fn a_ledger_that_is_gone_is_missed_by_every_verb() {
     gone(
         |dir| std::fs::remove_file(dir.join("ledger.db")).unwrap(),
+        "ledger.db",
         "is missing",
     );
-    gone(|dir| write_bytes(&dir.join("ledger.db"), b""), "is empty");
+    gone(
+        |dir| write_bytes(&dir.join("ledger.db"), b""),
+        "ledger.db",
+        "is empty",
+    );
     // A link whose file is gone: the lock beside the file knows of it.
     gone(
         |dir| {
@@ -286,6 +291,7 @@ fn a_ledger_that_is_gone_is_missed_by_every_verb() {
             std::fs::remove_file(dir.join("ledger.db")).unwrap();
             symlink("disk/real.db", dir.join("ledger.db")).unwrap();
         },
+        "disk/real.db",
         "is missing",
     );
 }
@@ -408,6 +414,8 @@ fn a_place_that_cannot_be_made_is_seen_by_check() {
     scene.point_at_with(crm.url.as_str(), |config| {
         config.replace("\"ledger.db\"", "\"file/ledger.db\"")
     });
+    assert_eq!(prompt(&scene.program, &["sync"]).code, 12);
+    assert_eq!(crm.stats().requests, 0);
     let (code, lines) = failed_lines(&scene);
     assert_eq!(code, 12, "{lines:?}");
     assert_eq!(
@@ -418,6 +426,4 @@ fn a_place_that_cannot_be_made_is_seen_by_check() {
                 .to_owned()
         )
     );
-    assert_eq!(prompt(&scene.program, &["sync"]).code, 12);
-    assert_eq!(crm.stats().requests, 0);
 }

@@ -105,7 +105,7 @@ fn refused(modes: &[(&str, u32)], sync: &str, check: &str) {
 fn a_ledger_that_this_user_may_not_read_or_write_is_refused() {
     refused(
         &[("ledger.db", 0o400)],
-        "cdrelay: the ledger `DIR/ledger.db` is not writable; run as the user who owns it\n",
+        "cdrelay: the ledger `DIR/ledger.db` is not writable; run as the user who owns it: Permission denied (os error 13)\n",
         "the ledger `DIR/ledger.db` is not writable; run as the user who owns it: Permission denied (os error 13)",
     );
     refused(
@@ -128,8 +128,8 @@ fn a_lock_that_this_user_may_not_write_is_refused() {
 fn a_directory_that_this_user_may_not_write_is_refused() {
     refused(
         &[("", 0o500)],
-        "cdrelay: the ledger `DIR/ledger.db` cannot be opened for writing; run as the user who owns it, and let that user write its directory: unable to open database file\n",
-        "x",
+        "cdrelay: the ledger `DIR/ledger.db` cannot be opened for writing; run as the user who owns it, let that user write its directory, and see that its disk has room for another file: attempt to write a readonly database: Error code 1544: attempt to write a readonly database\n",
+        "cannot create a file in `DIR`: no permission; run as the user who owns the ledger, or set `ledger.path`: Permission denied (os error 13)",
     );
 }
 
