@@ -8,7 +8,7 @@ use super::{Context, Ended, fail, now, sync};
 use crate::cli::Output;
 use crate::config::Config;
 use crate::intake::Settings;
-use crate::ledger::{Access, Ledger, LedgerError, LedgerLock};
+use crate::ledger::{Access, Ledger, LedgerError, LedgerLock, LockState};
 use crate::report::exit::{Code, Exit};
 use crate::source::TimeIndex;
 use crate::target::{self, Probe};
@@ -90,7 +90,7 @@ pub async fn run(context: &Context) -> Ended {
         rules(config, &mut findings);
         source(config, &mut findings).await;
         crm(config, &mut findings).await;
-        lock(config, &mut findings).await;
+        lock(config, &mut findings);
         ledger(config, &mut findings).await;
     }
     let failed = findings
@@ -251,20 +251,11 @@ async fn crm(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn lock(config: &Config, findings: &mut Findings) {
-    let directory = config.ledger.path.parent();
-    if directory.is_some_and(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
-        // Taking the lock would make the directory; a check leaves nothing behind.
-        findings.ok("lock", "free; the first run makes its directory");
-        return;
-    }
-    if !crate::ledger::lock_path(&config.ledger.path).exists() {
-        findings.ok("lock", "free; the first run makes its file");
-        return;
-    }
-    match LedgerLock::acquire(&config.ledger.path, None).await {
-        Ok(_) => findings.ok("lock", "free"),
-        Err(LedgerError::Held { .. }) => findings.warn("lock", "another run is under way"),
+fn lock(config: &Config, findings: &mut Findings) {
+    match LedgerLock::look(&config.ledger.path) {
+        Ok(LockState::Free) => findings.ok("lock", "free"),
+        Ok(LockState::Absent) => findings.ok("lock", "free; the first run makes its file"),
+        Ok(LockState::Held) => findings.warn("lock", "another run is under way"),
         Err(error) => findings.fail("lock", error.into()),
     }
 }
@@ -285,6 +276,7 @@ async fn ledger(config: &Config, findings: &mut Findings) {
 
 async fn look_at_ledger(config: &Config) -> Result<String, LedgerError> {
     let path = &config.ledger.path;
+    Ledger::try_writing(path)?;
     let (ledger, _) = Ledger::open(path, &config.job, Access::ReadOnly, now().timestamp()).await?;
     if !path.exists() {
         return Ok(format!(

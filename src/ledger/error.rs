@@ -86,20 +86,30 @@ impl LedgerError {
         }
     }
 
-    /// A failure of SQLite on the ledger at `path`.
-    pub(super) fn sql(path: &Path, error: rusqlite::Error) -> Self {
+    /// A failure of SQLite while the ledger at `path` is opened. Nothing depends on the caller yet, so what SQLite cannot
+    /// make sense of is the file.
+    pub(super) fn opening(path: &Path, error: rusqlite::Error) -> Self {
+        match Self::sql(path, damaged, error) {
+            Self::Internal { source, .. } => Self::Unusable {
+                what: damaged(path),
+                source,
+            },
+            known @ (Self::Unusable { .. } | Self::Held { .. } | Self::Missing { .. }) => known,
+        }
+    }
+
+    /// A failure of SQLite on the ledger at `path`; `damaged` words that it does not hold together.
+    pub(super) fn sql(path: &Path, damaged: Damaged, error: rusqlite::Error) -> Self {
         use rusqlite::Error as Sql;
         let shown = path.display();
         let what = match &error {
             Sql::SqliteFailure(failure, _) => match failure.code {
-                ErrorCode::DiskFull => format!(
-                    "the disk of the ledger `{shown}` is full; free some space and run again: nothing that was recorded is lost"
-                ),
+                ErrorCode::DiskFull => full(path),
                 ErrorCode::DatabaseCorrupt => damaged(path),
                 ErrorCode::NotADatabase => not_a_database(path),
                 ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
                     format!(
-                        "the ledger `{shown}` cannot be opened for writing; run as the user who owns it, and let that user write its directory"
+                        "the ledger `{shown}` cannot be opened for writing; run as the user who owns it, let that user write its directory, and see that its disk has room for another file"
                     )
                 }
                 ErrorCode::DatabaseBusy
@@ -107,6 +117,8 @@ impl LedgerError {
                 | ErrorCode::FileLockingProtocolFailed => format!(
                     "the ledger `{shown}` is locked by another program; close whatever has it open and run again"
                 ),
+                // The log's index could not grow: of all that may be the cause, a full disk is the one that is met.
+                ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => full(path),
                 ErrorCode::SystemIoFailure => {
                     format!("the ledger `{shown}` cannot be read or written; check its disk")
                 }
@@ -120,6 +132,7 @@ impl LedgerError {
             // A value of a type or range that cdrelay never writes.
             Sql::FromSqlConversionFailure(..)
             | Sql::IntegralValueOutOfRange(..)
+            | Sql::Utf8Error(..)
             | Sql::InvalidColumnType(..) => damaged(path),
             _ => {
                 return Self::Internal {
@@ -133,6 +146,24 @@ impl LedgerError {
             source: Some(error.into()),
         }
     }
+}
+
+/// `SQLITE_IOERR_SHMSIZE` (https://www.sqlite.org/rescode.html).
+const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
+fn full(path: &Path) -> String {
+    format!(
+        "the disk of the ledger `{}` is full; free some space and run again: nothing that was recorded is lost",
+        path.display()
+    )
+}
+
+/// For a file whose inside was found not to hold together by a run that had written to it.
+pub(super) fn damaged_in_use(path: &Path) -> String {
+    format!(
+        "the ledger `{}` is damaged, as was found while it was in use; from then on nothing was sent: put a backup in its place, or move it away and run `cdrelay init --ledger`",
+        path.display()
+    )
 }
 
 /// For a file whose inside does not hold together.
@@ -166,6 +197,9 @@ pub(super) fn newer(path: &Path, version: i64, latest: i64) -> LedgerError {
     ))
 }
 
+/// [`damaged`] or [`damaged_in_use`].
+pub(super) type Damaged = fn(&Path) -> String;
+
 /// What the statements of this room fail with; [`LedgerError`] adds the path.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -180,9 +214,10 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn at(self, path: &Path) -> LedgerError {
+    /// With the path; `damaged` words that the file does not hold together.
+    pub(super) fn at(self, path: &Path, damaged: Damaged) -> LedgerError {
         match self {
-            Self::Sql(error) => LedgerError::sql(path, error),
+            Self::Sql(error) => LedgerError::sql(path, damaged, error),
             Self::Damaged => LedgerError::unusable(damaged(path)),
             Self::Wrong(what) => LedgerError::internal(what),
             Self::Ledger(error) => error,

@@ -3,14 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{LedgerError, missing};
 use super::header::{APPLICATION_ID, Found, judge};
-use super::lock::{LedgerLock, Witness, beside, create_directory};
+use super::lock::{LedgerLock, Witness};
+use super::place::{beside, create_directory, file_or_nothing, length, resolve};
 use super::schema::{migrate, verify};
 use super::watch::Watch;
 
@@ -32,17 +34,14 @@ pub enum Accepted {
 /// [`LedgerError::Held`] while a run is under way, [`LedgerError::Unusable`] where a file stands that is no usable
 /// ledger: it is never replaced.
 pub fn init_ledger(path: &Path, now: i64) -> Result<Accepted, LedgerError> {
-    let path = &absolute(path)?;
+    let path = &resolve(path)?;
     let _lock = LedgerLock::try_acquire(path)?;
     match judge(path)? {
         Found::Healthy => {
             let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            let id = verify(path, &db)?;
-            match Witness::read(path)? {
-                Witness::Id(other) if other != id => return Err(foreign_id(path)),
-                Witness::Id(_) => {}
-                Witness::Silent | Witness::Garbled => Witness::write(path, &id)?,
-            }
+            let witness = Witness::read(path)?;
+            let id = accept(path, &db, &witness)?;
+            witness.renew(path, &id)?;
             Ok(Accepted::HealthyAlready)
         }
         Found::Absent | Found::Empty(_) => {
@@ -81,21 +80,17 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
             true
         }
     };
+    // SQLite opens for reading what it may not write, and gives log and index the ledger's own rights: what it would
+    // leave behind could not be written later either.
+    try_writing(path)?;
     let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let sql = |error| LedgerError::sql(path, error);
+    let sql = |error| LedgerError::opening(path, error);
     if db.is_readonly("main").map_err(sql)? {
-        return Err(LedgerError::unusable(format!(
-            "the ledger `{}` is not writable; run as the user who owns it",
-            path.display()
-        )));
+        return Err(LedgerError::unusable(not_writable(path)));
     }
     migrate(&mut db).map_err(sql)?;
-    let id = verify(path, &db)?;
-    match witness {
-        Witness::Id(other) if other != id => return Err(foreign_id(path)),
-        Witness::Id(_) => {}
-        Witness::Silent | Witness::Garbled => Witness::write(path, &id)?,
-    }
+    let id = accept(path, &db, &witness)?;
+    witness.renew(path, &id)?;
     Ok(Writable {
         watch: Watch::new(path)?,
         db,
@@ -116,37 +111,38 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
     }
     // A reader of a write-ahead log needs its shared index. A connection that could write takes it away again when it
     // is the last to close; one that cannot would leave it behind. `query_only` keeps it from writing.
-    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    let as_it_lies = |error: LedgerError| {
+        // Read-only for us, so nobody of our rights is writing: the file can be read as it lies.
+        if length(&beside(path, "-wal"))? > 0 {
+            return Err(error);
+        }
+        let uri = format!("file:{}?immutable=1", escaped(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(uri, flags)
+            .map_err(|error| LedgerError::opening(path, error))
+            .and_then(|db| readable(path, db))
+    };
+    let db = try_writing(path)
+        .and_then(|()| connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE))
         .and_then(|db| readable(path, db))
-        .or_else(|error| match error {
-            // Read-only for us, so nobody of our rights is writing: the file can be read as it lies.
-            LedgerError::Unusable { .. } if length(&beside(path, "-wal"))? == 0 => {
-                let uri = format!("file:{}?immutable=1", escaped(path));
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-                Connection::open_with_flags(uri, flags)
-                    .map_err(|error| LedgerError::sql(path, error))
-                    .and_then(|db| readable(path, db))
-            }
-            other => Err(other),
-        })?;
-    let id = verify(path, &db)?;
-    match witness {
-        Witness::Id(other) if other != id => Err(foreign_id(path)),
-        Witness::Id(_) | Witness::Silent | Witness::Garbled => Ok(Some(db)),
+        .or_else(as_it_lies)?;
+    accept(path, &db, &witness)?;
+    Ok(Some(db))
+}
+
+/// Whether a run could write the ledger at `path`, where there is one. Call it while no ledger is open in this process:
+/// closing a file gives up every lock that the process has on it (fcntl(2)), those of SQLite too.
+pub(super) fn try_writing(path: &Path) -> Result<(), LedgerError> {
+    let path = resolve(path)?;
+    if !file_or_nothing(&path)? {
+        return Ok(());
     }
-}
-
-/// The path from the root, so that no name is special to SQLite.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, LedgerError> {
-    std::path::absolute(path).map_err(|error| LedgerError::io("find", path, error))
-}
-
-/// Length of a file; 0 where there is none.
-pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
-    match std::fs::metadata(path) {
-        Ok(data) => Ok(data.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(LedgerError::io("read", path, error)),
+    match OpenOptions::new().write(true).open(&path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(LedgerError::Unusable {
+            what: not_writable(&path),
+            source: Some(error.into()),
+        }),
     }
 }
 
@@ -154,28 +150,51 @@ pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
 fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
     create_directory(path)?;
     let new = beside(path, ".new");
-    for leftover in [
-        new.clone(),
-        beside(&new, "-wal"),
-        beside(&new, "-shm"),
-        beside(&new, "-journal"),
-    ] {
+    remove_unfinished(&new)?;
+    let created = fill(&new, path, now);
+    if created.is_err() {
+        // Where a disk is full, half a ledger must not fill it further. Why it could not be made says more than why it
+        // could not be removed.
+        let _ = remove_unfinished(&new);
+    }
+    created
+}
+
+/// Removes a ledger that was never put in its place.
+fn remove_unfinished(new: &Path) -> Result<(), LedgerError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let leftover = beside(new, suffix);
         match std::fs::remove_file(&leftover) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(LedgerError::io("remove", &leftover, error)),
         }
     }
+    Ok(())
+}
+
+/// Makes the ledger under the name `new`, and renames it to `path`.
+fn fill(new: &Path, path: &Path, now: i64) -> Result<String, LedgerError> {
     // SQLite would create it readable for all.
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&new)
-        .map_err(|error| LedgerError::io("create", &new, error))?;
-    let sql = |error| LedgerError::sql(path, error);
-    let mut db = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+        .open(new)
+        .map_err(|error| LedgerError::io("create", new, error))?;
+    let sql = |error| LedgerError::opening(path, error);
+    let mut db = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Both stand in the header, which is compared with what it should be.
+    db.pragma_update(None, "page_size", 4096).map_err(sql)?;
+    let mode: String = db
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(sql)?;
+    if mode != "wal" {
+        return Err(LedgerError::unusable(format!(
+            "the file system of `{}` cannot hold a ledger, for want of shared memory; set `ledger.path` to a file on a local disk",
+            path.display()
+        )));
+    }
     db.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(sql)?;
     migrate(&mut db).map_err(sql)?;
@@ -187,12 +206,15 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
         (&id, now.to_string()),
     )
     .map_err(sql)?;
-    // Closing the only connection copies the log into the file and removes it.
+    // Closing the only connection copies the log into the file too, but is silent where the disk is too full for it; and
+    // the file alone, without its log, would be put in its place.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .map_err(sql)?;
     db.close().map_err(|(_, error)| sql(error))?;
-    File::open(&new)
+    File::open(new)
         .and_then(|file| file.sync_all())
-        .map_err(|error| LedgerError::io("write", &new, error))?;
-    std::fs::rename(&new, path).map_err(|error| LedgerError::io("create", path, error))?;
+        .map_err(|error| LedgerError::io("write", new, error))?;
+    std::fs::rename(new, path).map_err(|error| LedgerError::io("create", path, error))?;
     if let Some(directory) = path.parent() {
         File::open(directory)
             .and_then(|directory| directory.sync_all())
@@ -203,11 +225,26 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
 
 /// Opens without creating, with everything set that is not kept in the file.
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
-    let sql = |error| LedgerError::sql(path, error);
+    let sql = |error| LedgerError::opening(path, error);
     let db =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sql)?;
+    // The last one to close copies the log into the file, which is to stay as it is where it is refused.
+    let hot = length(&beside(path, "-wal"))? > 0;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, hot)
+        .map_err(sql)?;
     prepare(&db).map_err(sql)?;
     Ok(db)
+}
+
+/// Ids, version and schema; gives the ledger's id. What was opened may be changed from here on.
+fn accept(path: &Path, db: &Connection, witness: &Witness) -> Result<String, LedgerError> {
+    let id = verify(path, db)?;
+    if matches!(witness, Witness::Id(other) if *other != id) {
+        return Err(foreign_id(path));
+    }
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+        .map_err(|error| LedgerError::opening(path, error))?;
+    Ok(id)
 }
 
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
@@ -224,13 +261,20 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
 }
 
 fn readable(path: &Path, db: Connection) -> Result<Connection, LedgerError> {
-    let sql = |error| LedgerError::sql(path, error);
+    let sql = |error| LedgerError::opening(path, error);
     prepare(&db).map_err(sql)?;
     db.pragma_update(None, "query_only", true).map_err(sql)?;
     // Opening is lazy: only reading shows whether it can be read.
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
         .map_err(sql)?;
     Ok(db)
+}
+
+fn not_writable(path: &Path) -> String {
+    format!(
+        "the ledger `{}` is not writable; run as the user who owns it",
+        path.display()
+    )
 }
 
 fn foreign_id(path: &Path) -> LedgerError {

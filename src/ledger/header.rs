@@ -6,12 +6,24 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::{LedgerError, damaged, newer, not_a_database};
-use super::file::length;
-use super::lock::beside;
+use super::place::{beside, length};
 use super::schema;
 
 /// `PRAGMA application_id` of every ledger: the bytes `cdrL`.
 pub const APPLICATION_ID: i32 = 0x6364_724C;
+
+/// What the header of a ledger holds from its creation on, at these offsets. SQLite does what they say, and reads the
+/// file otherwise than it was written where one of them is wrong: without its log, or in another encoding.
+const SETTLED: &[(usize, &[u8])] = &[
+    // Pages of 4096 bytes; write-ahead log for writing and reading; no reserved bytes; payload fractions.
+    (16, &[0x10, 0x00, 2, 2, 0, 64, 32, 32]),
+    // Schema format 4.
+    (44, &[0, 0, 0, 4]),
+    // No auto-vacuum; UTF-8.
+    (52, &[0, 0, 0, 0, 0, 0, 0, 1]),
+    // No incremental vacuum.
+    (64, &[0, 0, 0, 0]),
+];
 
 /// What stands at the ledger's path, by its first bytes.
 pub(super) enum Found {
@@ -61,7 +73,17 @@ pub(super) fn judge(path: &Path) -> Result<Found, LedgerError> {
             path.display()
         )));
     }
+    if let Some(other) = SETTLED
+        .iter()
+        .find(|(at, bytes)| head[*at..*at + bytes.len()] != **bytes)
+    {
+        tracing::debug!("the header of the ledger differs at offset {}", other.0);
+        return Err(LedgerError::unusable(damaged(path)));
+    }
     let version = number(60);
+    if version == 0 {
+        return Err(LedgerError::unusable(damaged(path)));
+    }
     if version as usize > schema::LATEST as usize {
         return Err(newer(path, i64::from(version), schema::LATEST));
     }

@@ -4,16 +4,16 @@
 //! once a ledger is in place; the file is written in place, never replaced and never removed, because whoever locks a
 //! replaced file locks alone.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::LedgerError;
+use tokio::sync::oneshot;
 
-/// How often a waiting run looks again.
-const POLL: Duration = Duration::from_millis(100);
+use super::error::LedgerError;
+use super::place::{beside, create_directory, file_or_nothing, resolve, try_directory};
 
 /// The right to write the ledger; given back when dropped, or by the kernel when the process dies.
 #[derive(Debug)]
@@ -22,29 +22,48 @@ pub struct LedgerLock {
     _file: File,
 }
 
+/// How the lock is found by whoever only looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockState {
+    /// Nobody has it.
+    Free,
+    /// There is no lock file yet; one could be made.
+    Absent,
+    /// Another run has it.
+    Held,
+}
+
 impl LedgerLock {
     /// Takes the lock of the ledger at `path`, waiting for it at most `wait` (`None`: not at all). Creates the lock
     /// file (0600) and its directory (0700) where they are missing. Needs a Tokio runtime with a clock.
     ///
+    /// Those who wait get it in the order in which they came (Linux from 5.0 on queues them so).
+    ///
     /// # Errors
     /// [`LedgerError::Held`] when somebody else has it, [`LedgerError::Unusable`] when the file cannot be opened.
     pub async fn acquire(path: &Path, wait: Option<Duration>) -> Result<Self, LedgerError> {
-        let deadline = wait.and_then(|wait| tokio::time::Instant::now().checked_add(wait));
-        loop {
-            match Self::try_acquire(path) {
-                Err(LedgerError::Held { lock }) => {
-                    // A wait too long for the clock has no deadline and is a wait for ever.
-                    let patient = match deadline {
-                        Some(deadline) => tokio::time::Instant::now() < deadline,
-                        None => wait.is_some(),
-                    };
-                    if !patient {
-                        return Err(LedgerError::Held { lock });
-                    }
-                }
-                decided => return decided,
-            }
-            tokio::time::sleep(POLL).await;
+        let held = match (Self::try_acquire(path), wait) {
+            (Err(held @ LedgerError::Held { .. }), Some(wait)) if !wait.is_zero() => held,
+            (decided, _) => return decided,
+        };
+        // Waiting blocks, so a thread does it. Where nobody waits for the thread any more, it gives the lock back as
+        // soon as it has it, and it does not keep the process alive.
+        let (answer, taken) = oneshot::channel();
+        let path = path.to_owned();
+        std::thread::Builder::new()
+            .name("lock".into())
+            .spawn(move || {
+                let _ = answer.send(Self::take(&path, wait_for));
+            })
+            .map_err(|error| LedgerError::Internal {
+                what: "its thread could not be started".into(),
+                source: Some(error.into()),
+            })?;
+        let wait = wait.unwrap_or_default();
+        match tokio::time::timeout(wait, taken).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(_)) => Err(LedgerError::internal("its thread ended")),
+            Err(_) => Err(held),
         }
     }
 
@@ -53,9 +72,40 @@ impl LedgerLock {
     /// # Errors
     /// As [`LedgerLock::acquire`].
     pub fn try_acquire(path: &Path) -> Result<Self, LedgerError> {
-        let lock = lock_path(path);
+        Self::take(path, |file, lock| match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(LedgerError::Held {
+                lock: lock.to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(LedgerError::io("lock", lock, error)),
+        })
+    }
+
+    /// Looks whether a run could take the lock of the ledger at `path`, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unusable`], as a run would fail.
+    pub fn look(path: &Path) -> Result<LockState, LedgerError> {
+        let resolved = resolve(path)?;
+        if !file_or_nothing(&lock_path(&resolved))? {
+            try_directory(&resolved)?;
+            return Ok(LockState::Absent);
+        }
+        match Self::try_acquire(path) {
+            Ok(_) => Ok(LockState::Free),
+            Err(LedgerError::Held { .. }) => Ok(LockState::Held),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take(
+        path: &Path,
+        lock_file: fn(&File, &Path) -> Result<(), LedgerError>,
+    ) -> Result<Self, LedgerError> {
+        let lock = lock_path(&resolve(path)?);
         create_directory(&lock)?;
         loop {
+            file_or_nothing(&lock)?;
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -64,13 +114,7 @@ impl LedgerLock {
                 .mode(0o600)
                 .open(&lock)
                 .map_err(|error| LedgerError::io("open", &lock, error))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(LedgerError::Held { lock }),
-                Err(TryLockError::Error(error)) => {
-                    return Err(LedgerError::io("lock", &lock, error));
-                }
-            }
+            lock_file(&file, &lock)?;
             // Somebody may have removed the file between opening and locking; the lock of a file without a name
             // excludes nobody.
             let ours = file
@@ -88,7 +132,17 @@ impl LedgerLock {
     }
 }
 
-/// The lock file of the ledger at `path`.
+/// Blocks until the file is locked.
+fn wait_for(file: &File, lock: &Path) -> Result<(), LedgerError> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            locked => return locked.map_err(|error| LedgerError::io("lock", lock, error)),
+        }
+    }
+}
+
+/// The lock file of the ledger at `path`, which is no symbolic link.
 #[must_use]
 pub fn lock_path(path: &Path) -> PathBuf {
     beside(path, ".lock")
@@ -109,11 +163,10 @@ impl Witness {
     /// Reads the lock file of the ledger at `path`, at most as much as matters.
     pub(super) fn read(path: &Path) -> Result<Self, LedgerError> {
         let lock = lock_path(path);
-        let file = match File::open(&lock) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Silent),
-            Err(error) => return Err(LedgerError::io("read", &lock, error)),
-        };
+        if !file_or_nothing(&lock)? {
+            return Ok(Self::Silent);
+        }
+        let file = File::open(&lock).map_err(|error| LedgerError::io("read", &lock, error))?;
         let mut bytes = Vec::new();
         file.take(64)
             .read_to_end(&mut bytes)
@@ -127,6 +180,14 @@ impl Witness {
         } else {
             Self::Garbled
         })
+    }
+
+    /// Writes the id of the ledger that was found, where the lock file does not name it.
+    pub(super) fn renew(&self, path: &Path, id: &str) -> Result<(), LedgerError> {
+        match self {
+            Self::Id(_) => Ok(()),
+            Self::Silent | Self::Garbled => Self::write(path, id),
+        }
     }
 
     /// Writes the id into the lock file, in place and durably.
@@ -146,23 +207,4 @@ impl Witness {
         };
         write().map_err(|error| LedgerError::io("write", &lock, error))
     }
-}
-
-/// `path` with `suffix` after its file name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Creates the directory of a file for its owner alone, where it is missing.
-pub(super) fn create_directory(file: &Path) -> Result<(), LedgerError> {
-    let Some(directory) = file.parent().filter(|p| !p.as_os_str().is_empty()) else {
-        return Ok(());
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|error| LedgerError::io("create the directory", directory, error))
 }

@@ -20,6 +20,7 @@ mod file;
 mod header;
 mod list;
 mod lock;
+mod place;
 mod plan;
 mod purge;
 mod read;
@@ -35,7 +36,7 @@ pub use error::LedgerError;
 pub use file::{Accepted, init_ledger};
 pub use header::APPLICATION_ID;
 pub use list::{Attempt, Counts, Filter, Listed, UnmatchedNumber};
-pub use lock::{LedgerLock, lock_path};
+pub use lock::{LedgerLock, LockState, lock_path};
 pub use plan::{Action, Decision, PlanContext, plan};
 pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
@@ -421,12 +422,23 @@ impl Ledger {
         Ok(removed)
     }
 
-    /// Looks at every page of the file (`PRAGMA quick_check`): seconds on a large one.
+    /// Looks at every page of the file, at its indices (`PRAGMA integrity_check`), and at the frozen wire forms, each of
+    /// which its call's hash must vouch for: seconds on a large one.
     ///
     /// # Errors
     /// [`LedgerError::Unusable`] where anything does not hold together.
     pub async fn integrity(&self) -> Result<(), LedgerError> {
         self.door.ask(|store| list::integrity(store)).await
+    }
+
+    /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before
+    /// it is opened, not while; leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unusable`]
+    pub fn try_writing(path: &Path) -> Result<(), LedgerError> {
+        file::try_writing(path)?;
+        place::try_directory(&place::resolve(path)?)
     }
 
     /// Bytes on disk: the file and its log.
@@ -436,8 +448,8 @@ impl Ledger {
     pub async fn size(&self) -> Result<u64, LedgerError> {
         self.door
             .ask(|store| {
-                let log = file::length(&lock::beside(&store.path, "-wal"))?;
-                Ok(file::length(&store.path)? + log)
+                let log = place::length(&place::beside(&store.path, "-wal"))?;
+                Ok(place::length(&store.path)? + log)
             })
             .await
     }

@@ -21,12 +21,15 @@ macro_rules! unanswered {
 pub(super) use unanswered;
 
 /// The columns of an [`Entry`], in the order that [`entry`] reads them.
-const COLUMNS: &str = concat!(
+pub(super) const COLUMNS: &str = concat!(
     "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
      c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, \
      w.initiated, w.source, w.destination, w.duration, w.url, ",
     unanswered!()
 );
+
+/// How many these are.
+pub(super) const WIDTH: usize = 19;
 
 pub(super) fn entries(
     store: &Store,
@@ -191,22 +194,31 @@ pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fau
         .flatten())
 }
 
-/// Reads [`COLUMNS`].
-fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
+/// Reads [`COLUMNS`]. A call that is due has a wire form, and one that its hash vouches for: nothing else is ever sent.
+pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
+    let state = state(row.get(4)?)?;
+    let wire = wire(row, 13)?;
+    let content_hash = row.get(8)?;
+    let vouched = wire.as_ref().map_or(!state.is_unsettled(), |wire| {
+        wire.content_hash() == content_hash
+    });
+    if !vouched {
+        return Err(Fault::Damaged);
+    }
     Ok(Entry {
         identity: identity(row, 0)?,
-        state: state(row.get(4)?)?,
+        state,
         pending: reason(row.get(5)?)?,
         attempts: row.get(6)?,
         last_attempt: row.get(7)?,
-        content_hash: row.get(8)?,
+        content_hash,
         drift: row.get(9)?,
         receipt: Receipt {
             existing: row.get(10)?,
             contact_id: row.get(11)?,
             call_id: row.get(12)?,
         },
-        wire: wire(row, 13)?,
+        wire,
         unanswered: row.get(18)?,
     })
 }

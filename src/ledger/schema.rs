@@ -35,7 +35,7 @@ pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
 
 /// Ids, version and schema, as SQLite sees them with the log; gives the ledger's id.
 pub(super) fn verify(path: &Path, db: &Connection) -> Result<String, LedgerError> {
-    let sql = |error| LedgerError::sql(path, error);
+    let sql = |error| LedgerError::opening(path, error);
     let version: i64 = db
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(sql)?;

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::error::{Fault, LedgerError};
-use super::watch::Watch;
-use super::{file, schema};
+use super::error::{Damaged, Fault, LedgerError, damaged, damaged_in_use};
+use super::watch::{Loss, Moment, Watch};
+use super::{file, list, place, schema};
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub(super) struct Door {
 
 impl Store {
     fn open(path: &Path, job: &str, access: Access, now: i64) -> Result<(Self, bool), LedgerError> {
-        let path = file::absolute(path)?;
-        let sql = |error| LedgerError::sql(&path, error);
+        let path = place::resolve(path)?;
+        let sql = |error| LedgerError::opening(&path, error);
         let number = "SELECT id FROM jobs WHERE name = ?1";
         match access {
             Access::ReadWrite => {
@@ -101,32 +102,86 @@ impl Store {
         otherwise: T,
         work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let Some(watch) = &mut self.watch else {
+        if self.watch.is_none() {
             return Ok(otherwise);
-        };
-        watch.check(false)?;
+        }
+        self.look(Moment::Before)?;
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction, self.job)?;
-        watch.check(false)?;
+        if let Some(watch) = &mut self.watch {
+            match watch.check(Moment::Before) {
+                Ok(()) => {}
+                Err(Loss::Gone(error)) => return Err(error.into()),
+                // Nobody copies the log into the ledger while a transaction writes it.
+                Err(Loss::Cut(error) | Loss::LogCut(error)) => {
+                    leave_log(&transaction);
+                    return Err(error.into());
+                }
+            }
+        }
         transaction.commit()?;
-        watch.check(true)?;
+        self.look(Moment::After)?;
         Ok(done)
+    }
+
+    /// Whether the files of a ledger that is written are still those that were opened.
+    fn look(&mut self, moment: Moment) -> Result<(), LedgerError> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
+        match watch.check(moment) {
+            Ok(()) => Ok(()),
+            Err(Loss::Gone(error)) => Err(error),
+            Err(Loss::Cut(error)) => {
+                leave_log(&self.db);
+                Err(error)
+            }
+            // A backup program may copy the log into the ledger and cut it; then nothing is left to copy. Where it was
+            // cut before, SQLite now misses what it wrote.
+            Err(Loss::LogCut(error)) => {
+                let copied = self
+                    .db
+                    .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                copied.map_err(|_| {
+                    leave_log(&self.db);
+                    error
+                })
+            }
+        }
+    }
+
+    /// A fault as the caller learns of it. Before the program is blamed, the file is looked at: a damaged one makes
+    /// statements fail in ways that look like a fault of the program.
+    fn explain(&self, fault: Fault) -> LedgerError {
+        let damaged: Damaged = match self.watch {
+            Some(_) => damaged_in_use,
+            None => damaged,
+        };
+        match fault.at(&self.path, damaged) {
+            LedgerError::Internal { source, .. } if list::integrity(self).is_err() => {
+                LedgerError::Unusable {
+                    what: damaged(&self.path),
+                    source,
+                }
+            }
+            error => error,
+        }
     }
 
     /// Copies the log into the ledger as far as readers allow, and closes.
     fn close(mut self) -> Result<(), LedgerError> {
-        if let Some(watch) = &mut self.watch {
-            watch.check(false)?;
+        if self.watch.is_some() {
+            self.look(Moment::Before)?;
             self.db
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-                .map_err(|error| LedgerError::sql(&self.path, error))?;
+                .map_err(|error| self.explain(error.into()))?;
         }
         let path = self.path;
         self.db
             .close()
-            .map_err(|(_, error)| LedgerError::sql(&path, error))
+            .map_err(|(_, error)| LedgerError::sql(&path, damaged_in_use, error))
     }
 }
 
@@ -168,7 +223,7 @@ impl Door {
     ) -> Result<T, LedgerError> {
         let (answer, given) = oneshot::channel();
         let work: Work = Box::new(move |store| {
-            let result = work(store).map_err(|fault| fault.at(&store.path));
+            let result = work(store).map_err(|fault| store.explain(fault));
             // Whoever asked may have stopped waiting; the work is done all the same.
             let _ = answer.send(result);
         });
@@ -196,6 +251,13 @@ fn serve(mut store: Store, inbox: &mpsc::Receiver<Message>) {
                 return;
             }
         }
+    }
+}
+
+/// Keeps the log from being copied into a file that lacks what was there before: what is left is evidence.
+fn leave_log(db: &Connection) {
+    if let Err(error) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::debug!("the log is copied all the same: {error}");
     }
 }
 

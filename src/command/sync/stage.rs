@@ -117,6 +117,11 @@ impl Stage<'_> {
         }) {
             return Err(exit.clone());
         }
+        if self.mode == Mode::Full && !args.dry_run && !matches!(summary.ending, Ending::Stopped(_))
+        {
+            // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
+            ledger.integrity().await?;
+        }
         let mut report = board.report(self.blank(run, &board, &summary));
         report.exit = judge(&report, &summary, failure, &board, args);
         let record = RunRecord {
