@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::Call;
 use crate::ledger::{Entry, State};
 use crate::progress::Progress;
-use crate::report::{Calls, Rows, RunReport};
+use crate::report::{Calls, Missing, Rows, RunReport};
 
 /// Most unmatched calls that are kept in memory until the verdict about their number is known; the rest is asked about
 /// by a later run.
@@ -38,6 +38,8 @@ pub(super) struct Figures {
     pub(super) collisions: u64,
     /// Known calls that would look different today.
     pub(super) drift: u64,
+    /// Due calls that the source does not give any more.
+    pub(super) missing: Missing,
     /// Calls handed to delivery.
     pub(super) handed: u64,
     /// Of those, calls that were sent on their way, and those of them that came back, whatever became of them.
@@ -170,6 +172,7 @@ impl Board {
                 dropped_merged: 0,
                 collisions: 0,
                 drift: 0,
+                missing: Missing::default(),
                 handed: 0,
                 under_way: 0,
                 back: 0,
@@ -244,6 +247,7 @@ impl Board {
         report.collisions = figures.collisions;
         report.drift = figures.drift;
         report.stuck = figures.stuck;
+        report.missing = figures.missing;
         report
     }
 }
@@ -293,6 +297,7 @@ mod tests {
             last_attempt: Some(0),
             content_hash: 0,
             drift: false,
+            missing: crate::ledger::Missing::Nothing,
             receipt: Receipt::default(),
             wire: None,
         }
@@ -375,7 +380,9 @@ mod tests {
             stuck: 0,
             requests: Requests::default(),
             timings: Timings::default(),
+            missing: Missing::default(),
             exit: Exit::new(Code::Settled, ""),
+            rebuilds: Vec::new(),
         });
         assert_eq!(report.rows.skipped.dropped_by_rule, 3);
         assert_eq!(report.calls.total, 2);

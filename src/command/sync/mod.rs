@@ -5,24 +5,26 @@ mod board;
 mod collisions;
 mod judge;
 mod last;
+mod missing;
 mod overdue;
+mod pass;
 mod pipeline;
 mod slice;
-mod stage;
 mod tidy;
 
+pub(super) use pass::{Pass, Stage};
 pub(super) use pipeline::asked;
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Ended, fail, now};
+use super::{Context, Ended, fail, now, rebuild};
 use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{self, Stop};
-use crate::intake::{self, Intake, Settings};
-use crate::ledger::LedgerLock;
+use crate::intake::{self, Settings};
+use crate::ledger::{Access, Ledger, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
 use crate::report::{Mode, RunReport};
@@ -31,7 +33,7 @@ use crate::target::dry_run::DryRun;
 use crate::target::{self, CrmTarget};
 use crate::text::Shown;
 use overdue::overdue;
-use stage::Stage;
+use pass::utc;
 use tidy::tidy;
 
 /// Longest time an incremental run starts requests in, unless told otherwise: it is over before the next hour's.
@@ -103,30 +105,51 @@ pub async fn sync(
     let runtime = match (args.max_runtime, mode) {
         (Some(limit), _) => Some(limit),
         (None, Mode::Incremental) => Some(INCREMENTAL_RUNTIME),
-        (None, Mode::Full) => None,
+        (None, Mode::Full | Mode::Rebuild) => None,
     };
     let deadline = runtime
         .and_then(|limit| began.checked_add(limit))
         .map(tokio::time::Instant::from);
-    let stage = Stage {
-        context,
-        config,
-        args,
-        settings: &settings,
-        window,
-        mode,
-        crm: crm.as_ref(),
-        started,
-        now,
-        deadline,
-    };
     // Source and CRM are bounded one by one, so that the report says which it was; this is for the ledger, without which
     // there is no report.
     let request = delivery::request_deadline(config.target.timeout, config.target.connect_timeout);
     let last_moment = deadline.and_then(|at| at.checked_add(request.saturating_add(LEDGER_GRACE)));
-    let (ledger, report, remarks) = tokio::select! {
+    let access = if args.dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
+    let work = async {
+        let (ledger, _opened) =
+            Ledger::open(&config.ledger.path, &config.job, access, now).await?;
+        let stage = Stage {
+            context,
+            config,
+            settings: &settings,
+            crm: crm.as_ref(),
+            ledger: &ledger,
+            deadline,
+            dry_run: args.dry_run,
+        };
+        let rebuilds = if args.dry_run {
+            Vec::new()
+        } else {
+            rebuild::finish_open(&stage).await?
+        };
+        let (report, remarks) = stage
+            .pass(&Pass {
+                mode,
+                window,
+                undated: args.since.is_none(),
+                resend: args.resend,
+                fail_on_unmatched: args.fail_on.is_some(),
+            })
+            .await?;
+        Ok::<_, Exit>((ledger, rebuilds, report, remarks))
+    };
+    let (ledger, rebuilds, mut report, mut remarks) = tokio::select! {
         biased;
-        done = stage.play() => done?,
+        done = work => done?,
         () = pipeline::past(last_moment) => return Err(hanging(config)),
     };
     if matches!(report.exit.code, Code::Settled | Code::Look) {
@@ -137,6 +160,22 @@ pub async fn sync(
             _ = asked(&mut stop) => {}
             () = pipeline::past(last_moment) => {}
             tidied = tidy(config, &ledger, window, mode, now) => tidied?,
+        }
+    }
+    for rebuilt in &rebuilds {
+        remarks.notes.push(rebuild::sentence(rebuilt));
+        report.exit = report.exit.worse(rebuilt.exit.clone());
+    }
+    report.rebuilds = rebuilds;
+    if args.dry_run {
+        for open in ledger.unfinished_deletions().await? {
+            if open.purpose == Purpose::Rebuild {
+                remarks.notes.push(format!(
+                    "a rebuild of {} to {} is not finished: the next `cdrelay sync` goes on with it first",
+                    open.days.start(),
+                    open.days.end()
+                ));
+            }
         }
     }
     tokio::select! {
@@ -169,16 +208,6 @@ pub(super) fn stopped_before(asked: Stop) -> Exit {
         code,
         format!("stopped by {signal} before anything was sent"),
     )
-}
-
-/// Connects to the source, looks at it, and opens the window.
-async fn open_source<'a>(
-    config: &Config,
-    settings: &'a Settings<'a>,
-    window: Window,
-) -> Result<(Intake<'a>, Option<u64>), SourceError> {
-    let (source, profile) = connect_source(config).await?;
-    Intake::open(settings, source, profile, window).await
 }
 
 /// Connects to the source and looks at it.
@@ -240,9 +269,4 @@ fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
     Ok(window)
 }
 
-fn utc(at: i64) -> String {
-    chrono::DateTime::from_timestamp(at, 0).map_or_else(
-        || at.to_string(),
-        |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    )
 }

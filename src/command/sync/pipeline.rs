@@ -165,6 +165,9 @@ impl Pipeline<'_> {
             }
         }
         let mut last = Last::default();
+        // All starts before this one were looked at.
+        let window = intake.column_window();
+        let mut seen = window.start;
         loop {
             // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
             // that is being sent and the next one are in memory. A closed channel has a word of its own below.
@@ -176,11 +179,16 @@ impl Pipeline<'_> {
                 Err(extent) => return Ok(extent),
             };
             let rows = batch.rows;
+            self.note_missing(seen..batch.until, Some(&batch)).await?;
+            seen = seen.max(batch.until);
             // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
             let sending = !way.parcels.is_closed();
             let due = self.plan(intake, batch, sending, &mut last).await?;
             self.board.rows_done(rows);
             self.send(way, due).await?;
+        }
+        if seen < window.end {
+            self.note_missing(seen..window.end, None).await?;
         }
         self.follow_up(way, &mut recorded).await?;
         self.send_last(way, &mut recorded, last).await?;

@@ -1,82 +1,86 @@
-//! The run itself, from opening the ledger to its record of the end.
+//! One pass over a window: a run on record, its figures and its report. `sync` is one, and a rebuild sends by one.
 
 use std::time::Instant;
 
 use super::board::Board;
+use super::connect_source;
 use super::judge::judge;
-use super::pipeline::{self, Pipeline};
-use super::{asked, open_source, utc};
+use super::pipeline::{self, Pipeline, asked};
 use crate::cdr::window::Window;
-use crate::cli::{Output, SyncArgs};
-use crate::command::Context;
+use crate::cli::Output;
+use crate::command::{Context, now};
 use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Summary};
 use crate::intake::{Intake, Settings};
-use crate::ledger::{Access, Ledger, LedgerError, PlanContext, RunId, RunRecord, RunStart, State};
+use crate::ledger::{Ledger, LedgerError, PlanContext, RunRecord, RunStart, State};
 use crate::progress::Progress;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::Remarks;
-use crate::report::{LatencyMs, Mode, Requests, RunReport, Timings, WindowText, rounded};
-use crate::source::TimeIndex;
+use crate::report::{
+    Calls, LatencyMs, Missing, Mode, Requests, Rows, RunReport, Timings, WindowText, rounded,
+};
+use crate::source::{SourceError, TimeIndex};
 use crate::target::CrmTarget;
 
 /// Most different words of earlier refusals that a run is told. A CRM that has found more tells calls apart.
 const MOST_REFUSALS: usize = 1_000;
 
-/// What a run has to hand before it begins.
-pub(super) struct Stage<'a> {
-    pub(super) context: &'a Context,
-    pub(super) config: &'a Config,
-    pub(super) args: &'a SyncArgs,
-    pub(super) settings: &'a Settings<'a>,
-    pub(super) window: Window,
-    pub(super) mode: Mode,
-    pub(super) crm: &'a dyn CrmTarget,
-    /// When the command began.
-    pub(super) started: Instant,
-    /// The same in Unix seconds.
-    pub(super) now: i64,
-    /// When no new request may start any more.
-    pub(super) deadline: Option<tokio::time::Instant>,
+/// What stays the same from one pass to the next; the lock is held, unless nothing is written.
+pub(in crate::command) struct Stage<'a> {
+    pub(in crate::command) context: &'a Context,
+    pub(in crate::command) config: &'a Config,
+    pub(in crate::command) settings: &'a Settings<'a>,
+    pub(in crate::command) crm: &'a dyn CrmTarget,
+    pub(in crate::command) ledger: &'a Ledger,
+    /// When the last request may start.
+    pub(in crate::command) deadline: Option<tokio::time::Instant>,
+    pub(in crate::command) dry_run: bool,
+}
+
+/// What one pass does.
+pub(in crate::command) struct Pass {
+    pub(in crate::command) mode: Mode,
+    pub(in crate::command) window: Window,
+    /// Rows without a start, which belong to no window, are counted along.
+    pub(in crate::command) undated: bool,
+    pub(in crate::command) resend: bool,
+    pub(in crate::command) fail_on_unmatched: bool,
 }
 
 impl Stage<'_> {
-    /// The run itself, from opening the ledger to its record of the end.
-    pub(super) async fn play(&self) -> Result<(Ledger, RunReport, Remarks), Exit> {
+    /// Reads, sends and records one window.
+    ///
+    /// # Errors
+    /// The exit, where the ledger or the program failed and there is nothing to report.
+    pub(in crate::command) async fn pass(&self, pass: &Pass) -> Result<(RunReport, Remarks), Exit> {
         let Self {
             context,
             config,
-            args,
-            window,
-            mode,
-            now,
+            ledger,
             ..
         } = *self;
-        let access = if args.dry_run {
-            Access::ReadOnly
-        } else {
-            Access::ReadWrite
-        };
-        let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
+        let started = Instant::now();
+        let begun = now().timestamp();
+        let window = pass.window;
         let run = ledger
             .start_run(RunStart {
-                mode: mode.as_str().to_owned(),
+                mode: pass.mode.as_str().to_owned(),
                 window: window.since..window.until,
                 settings: config.settings_fingerprint(),
-                started: now,
+                started: begun,
             })
             .await?;
-        let limits = self.limits(&ledger).await?;
+        let limits = self.limits(pass.mode).await?;
         let plan = PlanContext {
-            full: args.full,
-            resend: args.resend,
-            recheck_before: now
+            full: pass.mode == Mode::Full,
+            resend: pass.resend,
+            recheck_before: begun
                 - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
         };
         let progress = Progress::new(!context.quiet && context.output == Output::Text);
         let board = Board::new(progress);
         let pipeline = Pipeline {
-            ledger: &ledger,
+            ledger,
             board: &board,
             run,
             plan,
@@ -98,8 +102,9 @@ impl Stage<'_> {
             Err(ending) => (Summary::nothing(ending), None),
             Ok(Ok((mut intake, expected))) => {
                 board.progress().expect_rows(expected);
-                let undated = args.since.is_none();
-                let (summary, failure) = pipeline.go(&mut intake, undated, self.crm, limits).await;
+                let (summary, failure) = pipeline
+                    .go(&mut intake, pass.undated, self.crm, limits)
+                    .await;
                 remarks = remember(config, &intake);
                 let unread = intake.unread().map(|why| Exit::new(Code::Source, why));
                 (summary, failure.or(unread))
@@ -117,33 +122,60 @@ impl Stage<'_> {
         }) {
             return Err(exit.clone());
         }
-        if self.mode == Mode::Full && !args.dry_run && !matches!(summary.ending, Ending::Stopped(_))
+        if pass.mode == Mode::Full
+            && !self.dry_run
+            && !matches!(summary.ending, Ending::Stopped(_))
         {
             // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
             ledger.integrity().await?;
         }
-        let mut report = board.report(self.blank(run, &board, &summary));
-        report.exit = judge(&report, &summary, failure, &board, args);
+        let mut report = board.report(RunReport {
+            job: config.job.clone(),
+            run_id: if self.dry_run { 0 } else { run.0 },
+            mode: pass.mode,
+            dry_run: self.dry_run,
+            window: WindowText {
+                since: utc(window.since),
+                until: utc(window.until),
+            },
+            rows: Rows::default(),
+            calls: Calls::default(),
+            collisions: 0,
+            drift: 0,
+            stuck: 0,
+            missing: Missing::default(),
+            requests: Requests {
+                sent: summary.sent,
+                retried: summary.retried,
+                unconnected: summary.unconnected,
+            },
+            timings: timings(started, &board, &summary),
+            exit: Exit::new(Code::Settled, "everything in the window is settled"),
+            rebuilds: Vec::new(),
+        });
+        report.exit = judge(&report, &summary, failure, &board, pass.fail_on_unmatched);
         let record = RunRecord {
-            ended: crate::command::now().timestamp(),
-            exit_code: report.exit.code.number(),
-            reason: report.exit.reason.clone(),
-            counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "timings": report.timings}).to_string(),
-            requests_sent: report.requests.sent,
-            requests_retried: report.requests.retried,
-        };
+        ended: now().timestamp(),
+        exit_code: report.exit.code.number(),
+        reason: report.exit.reason.clone(),
+        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "missing": report.missing, "timings": report.timings}).to_string(),
+        requests_sent: report.requests.sent,
+        requests_retried: report.requests.retried,
+    };
         ledger.finish_run(run, record).await?;
-        Ok((ledger, report, remarks))
+        Ok((report, remarks))
     }
 
     /// What bounds sending, and what the ledger knows about the CRM.
-    async fn limits(&self, ledger: &Ledger) -> Result<Limits, LedgerError> {
+    async fn limits(&self, mode: Mode) -> Result<Limits, LedgerError> {
         let target = &self.config.target;
-        let proven = ledger.counts().await?.of(State::Delivered) > 0;
+        // A deletion that was confirmed proves as much as a delivery.
+        let proven =
+            mode == Mode::Rebuild || self.ledger.counts().await?.of(State::Delivered) > 0;
         let refusals = if proven {
             Vec::new()
         } else {
-            ledger.refusals(MOST_REFUSALS).await?
+            self.ledger.refusals(MOST_REFUSALS).await?
         };
         Ok(Limits {
             concurrency: target.concurrency,
@@ -154,32 +186,16 @@ impl Stage<'_> {
             refusals,
         })
     }
+}
 
-    /// The report without its figures.
-    fn blank(&self, run: RunId, board: &Board, summary: &Summary) -> RunReport {
-        RunReport {
-            job: self.config.job.clone(),
-            run_id: if self.args.dry_run { 0 } else { run.0 },
-            mode: self.mode,
-            dry_run: self.args.dry_run,
-            window: WindowText {
-                since: utc(self.window.since),
-                until: utc(self.window.until),
-            },
-            rows: crate::report::Rows::default(),
-            calls: crate::report::Calls::default(),
-            collisions: 0,
-            drift: 0,
-            stuck: 0,
-            requests: Requests {
-                sent: summary.sent,
-                retried: summary.retried,
-                unconnected: summary.unconnected,
-            },
-            timings: timings(self.started, board, summary),
-            exit: Exit::new(Code::Settled, "everything in the window is settled"),
-        }
-    }
+/// Connects to the source, looks at it, and opens the window.
+async fn open_source<'a>(
+    config: &Config,
+    settings: &'a Settings<'a>,
+    window: Window,
+) -> Result<(Intake<'a>, Option<u64>), SourceError> {
+    let (source, profile) = connect_source(config).await?;
+    Intake::open(settings, source, profile, window).await
 }
 
 fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
@@ -221,4 +237,12 @@ fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
             p95: rounded(summary.latency.percentile(0.95), 1),
         },
     }
+}
+
+/// An instant as JSON shows it.
+pub(super) fn utc(at: i64) -> String {
+    chrono::DateTime::from_timestamp(at, 0).map_or_else(
+        || at.to_string(),
+        |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
