@@ -53,6 +53,8 @@ pub(super) struct Login {
 struct State {
     scheme: Option<Scheme>,
     digest_seen: bool,
+    /// The server has taken the credentials once.
+    accepted: bool,
 }
 
 enum Scheme {
@@ -125,6 +127,30 @@ impl Login {
         state.scheme = Some(scheme);
         // Under the same lock, so that no two requests get one count of this nonce.
         state.header(user, url)?.ok_or_else(|| self.refused())
+    }
+
+    /// The server answered a request that carried credentials, and not with 401.
+    pub(super) fn accepted(&self) {
+        self.state().accepted = true;
+    }
+
+    /// What a second 401 in a row means. Where the credentials were good before and only the nonce is called stale, other
+    /// requests may have used it up meanwhile: that is no verdict on the password.
+    pub(super) fn refused_again(&self, challenges: &[String]) -> Fault {
+        let stale = challenges
+            .iter()
+            .flat_map(|header| challenge::parse(header))
+            .any(|c| {
+                c.is("Digest")
+                    && c.get("stale")
+                        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            });
+        if stale && self.state().accepted {
+            return Fault::Garbled(
+                "the CRM answered 401 and called the nonce stale, twice in a row".to_owned(),
+            );
+        }
+        self.refused()
     }
 
     /// The server refuses what it asked for.

@@ -38,7 +38,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// had arrived.
 const ROUND_TRIP: Duration = Duration::from_secs(2);
 
-/// Longest wait for a body that cannot change what the status says.
+/// Longest wait for a body that cannot change what the status says; a quarter of the deadline, where that is less.
 const NEEDLESS_BODY: Duration = Duration::from_secs(1);
 
 /// How to talk to a server.
@@ -194,6 +194,9 @@ impl HttpClient {
         let offered = self.login.authorization(url)?;
         let reply = self.exchange(url, offered.as_ref(), repeat).await?;
         if reply.status != 401 {
+            if offered.is_some() {
+                self.login.accepted();
+            }
             return Ok(reply);
         }
         let answer = self
@@ -201,8 +204,9 @@ impl HttpClient {
             .answer(&reply.challenges, offered.as_ref(), url)?;
         let reply = self.exchange(url, Some(&answer), repeat).await?;
         if reply.status == 401 {
-            return Err(self.login.refused());
+            return Err(self.login.refused_again(&reply.challenges));
         }
+        self.login.accepted();
         Ok(reply)
     }
 
@@ -229,7 +233,7 @@ impl HttpClient {
         }
         .map_err(fault::explain)?;
         let connection = came_over(&response);
-        let (reply, whole) = read(response).await?;
+        let (reply, whole) = read(response, NEEDLESS_BODY.min(self.timeout / 4)).await?;
         if whole {
             self.kept.replied(connection);
         }
@@ -286,9 +290,9 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-/// Reads a reply, chunk by chunk, and stops at the limit; says whether it came to its end. Dropping an unfinished response
-/// closes its connection.
-async fn read(mut response: reqwest::Response) -> Result<(Reply, bool), Fault> {
+/// Reads a reply, chunk by chunk, and stops at the limit; says whether it came to its end. A body that cannot change what
+/// the status says is waited for as long as `needless`. Dropping an unfinished response closes its connection.
+async fn read(mut response: reqwest::Response, needless: Duration) -> Result<(Reply, bool), Fault> {
     let status = response.status().as_u16();
     let headers = response.headers();
     let mut reply = Reply {
@@ -306,7 +310,7 @@ async fn read(mut response: reqwest::Response) -> Result<(Reply, bool), Fault> {
         reply.body = body(&mut response).await?;
         return Ok((reply, true));
     }
-    let body = tokio::time::timeout(NEEDLESS_BODY, body(&mut response)).await;
+    let body = tokio::time::timeout(needless, body(&mut response)).await;
     let whole = matches!(body, Ok(Ok(_)));
     if let Ok(Ok(body)) = body {
         reply.body = body;
