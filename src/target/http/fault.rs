@@ -32,6 +32,9 @@ pub(super) fn explain(error: reqwest::Error) -> Fault {
     if let Some(mend) = links(&error).find_map(tls_mend) {
         return Fault::Broken(mend);
     }
+    if let Some(foreign) = links(&error).find_map(not_tls) {
+        return Fault::Unreachable(foreign);
+    }
     let chain = sentence(&error);
     if error.is_builder() {
         return Fault::Broken(format!(
@@ -95,6 +98,12 @@ fn sentence(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for link in links(error) {
         let text = link.to_string();
+        // rustls adds an address of its manual, which is for its users and not for ours.
+        let text = text
+            .split(": https://")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if text.starts_with("client error (") || text == "error sending request" {
             continue;
         }
@@ -127,6 +136,18 @@ fn tls_mend(link: &(dyn StdError + 'static)) -> Option<String> {
              for this host name without a client certificate"
         )),
         // rustls may add kinds; what is not known to last is tried again.
+        _ => None,
+    }
+}
+
+/// What to say where the other side's bytes are no TLS at all. It may be another server for a moment, so this is tried again.
+fn not_tls(link: &(dyn StdError + 'static)) -> Option<String> {
+    match link.downcast_ref::<rustls::Error>()? {
+        error @ rustls::Error::InvalidMessage(_) => Some(format!(
+            "no connection to the CRM: what answers there does not speak TLS ({error}); if that lasts, check scheme and \
+             port in `target.url`"
+        )),
+        // What else TLS can run into is sorted by its own words.
         _ => None,
     }
 }

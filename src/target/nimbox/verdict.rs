@@ -130,12 +130,18 @@ pub(super) fn unreadable(answer: &Answer<'_>, reading: &Reading<'_>, why: &NotSt
 
 /// `errors.token`: the CRM does not accept the token. `None` where the refusal is about something else.
 pub(super) fn token_refused(reply: &StrictReply, reading: &Reading<'_>) -> Option<String> {
-    reply.error_fields().any(|field| field == "token").then(|| {
-        format!(
-            "the CRM refused the token: {}; check `target.token_file`",
-            words(reply, reading)
-        )
-    })
+    if !reply.error_fields().any(|field| field == "token") {
+        return None;
+    }
+    let words = words(reply, reading);
+    let said = if words.is_empty() {
+        words
+    } else {
+        format!(": {words}")
+    };
+    Some(format!(
+        "the CRM refused the token{said}; check `target.token_file`"
+    ))
 }
 
 /// The CRM's words: `field: message`, joined, secrets struck out, cut to 300 characters.
