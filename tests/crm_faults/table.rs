@@ -8,7 +8,7 @@ use super::{
 };
 
 /// So many cases are on the stage at a time; nearly all of their time they wait for a deadline or a pause.
-const AT_A_TIME: usize = 24;
+const AT_A_TIME: usize = 64;
 
 #[test]
 fn every_fault_leaves_the_calls_as_the_table_says_and_an_undisturbed_run_brings_golden() {

@@ -61,9 +61,10 @@ pub fn gzip_bomb(mebibytes: usize) -> Vec<u8> {
 /// An honest CRM whose answers are put into another shape.
 pub fn reshaped(
     name: &'static str,
+    words: &'static str,
     shape: impl Fn(usize, u16, &str) -> Reply + Clone + Send + Sync + 'static,
 ) -> Case {
-    case(name, move |stage: &Backstage| {
+    case(name, words, move |stage: &Backstage| {
         let honest = stage.honest.addr;
         let shape = shape.clone();
         Unruly::start(move |n, line| {
@@ -76,10 +77,11 @@ pub fn reshaped(
 /// An honest CRM with a fault for each call's first request, before or after its effect.
 pub fn first_request_fails(
     name: &'static str,
+    words: &'static str,
     effect: bool,
     fault: impl Fn() -> Reply + Clone + Send + Sync + 'static,
 ) -> Case {
-    case(name, move |stage: &Backstage| {
+    case(name, words, move |stage: &Backstage| {
         let honest = stage.honest.addr;
         let fault = fault.clone();
         let known = Mutex::new(std::collections::HashSet::new());
