@@ -72,6 +72,11 @@ pub fn good(stage: &Backstage) -> Unruly {
     server(certificate, &key, |n| ok(created(n)))
 }
 
+/// With less time to connect than a request has in all, so that it is clear which of the two runs out.
+fn connecting_in_a_hurry(config: &str, _stage: &Backstage) -> String {
+    target(config, "https", PIN).replace("connect_timeout = \"1s\"", "connect_timeout = \"300ms\"")
+}
+
 /// A certificate for a name, valid up to a year, that is checked against its authority.
 fn shows(case_name: &'static str, words: &'static str, name: &'static str, last_year: i32) -> Case {
     case(case_name, words, move |stage| {
@@ -187,7 +192,7 @@ pub fn cases() -> Vec<Case> {
              out",
             |_| Unruly::greeting(vec![Act::Mute], |_, _| Reply::Close),
         )
-        .edit(|config, _| target(config, "https", PIN))
+        .edit(connecting_in_a_hurry)
         .requests(0..=0),
         case(
             "half_a_handshake",
@@ -200,7 +205,7 @@ pub fn cases() -> Vec<Case> {
                 )
             },
         )
-        .edit(|config, _| target(config, "https", PIN))
+        .edit(connecting_in_a_hurry)
         .requests(0..=0),
         case(
             "tls_where_plain_http_is_due",
