@@ -40,6 +40,7 @@ pub struct Case {
     states: &'static str,
     words: Vec<String>,
     requests: RangeInclusive<usize>,
+    retried: Option<u64>,
     resend: bool,
 }
 
@@ -60,6 +61,7 @@ pub fn case(
         states: "pending 2",
         words: vec![words.to_owned()],
         requests: 6..=6,
+        retried: None,
         resend: false,
     }
 }
@@ -112,6 +114,14 @@ impl Case {
         Self { requests, ..self }
     }
 
+    /// How many of the requests the retry budget paid for.
+    pub fn retried(self, retried: u64) -> Self {
+        Self {
+            retried: Some(retried),
+            ..self
+        }
+    }
+
     /// The CRM lied, so the second run has to send everything again.
     pub fn believed(self) -> Self {
         Self {
@@ -156,6 +166,9 @@ impl Case {
             let report = serde_json::from_str(&ran.stdout).unwrap();
             check_sums(&report);
             assert_eq!(report["exit"]["code"], self.code, "{report}");
+            if let Some(retried) = self.retried {
+                assert_eq!(report["requests"]["retried"], retried, "{report}");
+            }
         }
         assert!(
             ran.stderr.contains("TRACE a request goes out") || requests == 0,

@@ -72,6 +72,11 @@ pub fn good(stage: &Backstage) -> Unruly {
     server(certificate, &key, |n| ok(created(n)))
 }
 
+/// With less time to connect than a request has in all, so that it is clear which of the two runs out.
+fn connecting_in_a_hurry(config: &str, _stage: &Backstage) -> String {
+    target(config, "https", PIN).replace("connect_timeout = \"1s\"", "connect_timeout = \"300ms\"")
+}
+
 /// A certificate for a name, valid up to a year, that is checked against its authority.
 fn shows(case_name: &'static str, words: &'static str, name: &'static str, last_year: i32) -> Case {
     case(case_name, words, move |stage| {
@@ -83,95 +88,165 @@ fn shows(case_name: &'static str, words: &'static str, name: &'static str, last_
     .requests(0..=0)
 }
 
-const PIN: &str =
-    "certificate_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"";
+const PIN: &str = "certificate_sha256 = \
+             \"0000000000000000000000000000000000000000000000000000000000000000\"";
 
 pub fn cases() -> Vec<Case> {
     vec![
-        shows("an_expired_certificate","cdrelay: the CRM's certificate is out of date (certificate expired: verification time N (UNIX), but certificate is not valid after N (N seconds ago)); compare this machine's clock, and have the certificate renewed", "127.0.0.1", 2020),
-        shows("a_certificate_for_another_name","cdrelay: the CRM's certificate is for another host name; use the name it was issued for in `target.url`, or pin it by `target.certificate_sha256`", "localhost", 2100),
-        case("a_certificate_of_another_authority_of_the_same_name","cdrelay: the CRM's certificate, or the proof that the server holds its key, has a wrong signature: another server may be answering in its place; find out which before anything is sent", |stage| {
-            let (shown, key) = certificate(stage, "127.0.0.1", 2100);
-            // Writes another authority to `ca.pem`.
-            certificate(stage, "127.0.0.1", 2100);
-            server(shown, &key, |n| ok(created(n)))
-        })
+        shows(
+            "an_expired_certificate",
+            "cdrelay: the CRM's certificate is out of date (certificate expired: \
+             verification time N (UNIX), but certificate is not valid after N (N seconds \
+             ago)); compare this machine's clock, and have the certificate renewed",
+            "127.0.0.1",
+            2020,
+        ),
+        shows(
+            "a_certificate_for_another_name",
+            "cdrelay: the CRM's certificate is for another host name; use the name it was \
+             issued for in `target.url`, or pin it by `target.certificate_sha256`",
+            "localhost",
+            2100,
+        ),
+        case(
+            "a_certificate_of_another_authority_of_the_same_name",
+            "cdrelay: the CRM's certificate, or the proof that the server holds its key, \
+             has a wrong signature: another server may be answering in its place; find out \
+             which before anything is sent",
+            |stage| {
+                let (shown, key) = certificate(stage, "127.0.0.1", 2100);
+                // Writes another authority to `ca.pem`.
+                certificate(stage, "127.0.0.1", 2100);
+                server(shown, &key, |n| ok(created(n)))
+            },
+        )
         .edit(with_ca)
         .ends(6, "pending 2")
         .requests(0..=0),
-        case("a_self_signed_certificate_without_a_pin","cdrelay: the CRM's certificate is signed by an authority that this machine does not know; set `target.ca_file` to the authority's PEM file, or pin the certificate by `target.certificate_sha256`", |stage| {
-            certificate(stage, "127.0.0.1", 2100);
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-            let shown = params.self_signed(&key).unwrap().der().clone();
-            server(shown, &key, |n| ok(created(n)))
-        })
+        case(
+            "a_self_signed_certificate_without_a_pin",
+            "cdrelay: the CRM's certificate is signed by an authority that this machine \
+             does not know; set `target.ca_file` to the authority's PEM file, or pin the \
+             certificate by `target.certificate_sha256`",
+            |stage| {
+                certificate(stage, "127.0.0.1", 2100);
+                let key = KeyPair::generate().unwrap();
+                let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+                let shown = params.self_signed(&key).unwrap().der().clone();
+                server(shown, &key, |n| ok(created(n)))
+            },
+        )
         .edit(with_ca)
         .ends(6, "pending 2")
         .requests(0..=0),
-        case("another_certificate_than_the_pinned_one","cdrelay: the CRM shows a certificate with SHA-256 HEX, and N is pinned; if it was renewed on purpose, set `target.certificate_sha256` to the new digest", |stage| {
-            let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
-            server(certificate, &key, |n| ok(created(n)))
-        })
+        case(
+            "another_certificate_than_the_pinned_one",
+            "cdrelay: the CRM shows a certificate with SHA-256 HEX, and N is pinned; if it \
+             was renewed on purpose, set `target.certificate_sha256` to the new digest",
+            |stage| {
+                let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
+                server(certificate, &key, |n| ok(created(n)))
+            },
+        )
         .edit(|config, _| target(config, "https", PIN))
         .ends(6, "pending 2")
         .requests(0..=0),
         // The alert that a server with nothing newer than TLS 1.1 sends: fatal, protocol_version (RFC 5246, section 7.2).
-        case("tls_1_1_only","cdrelay: the CRM and cdrelay share no way to secure the connection (received fatal alert: ProtocolVersion); the server must offer TLS 1.2 or 1.3 for this host name without a client certificate", |_| {
-            Unruly::greeting(
-                vec![Act::Write(vec![21, 3, 1, 0, 2, 2, 70]), Act::Mute],
-                |_, _| Reply::Close,
-            )
-        })
+        case(
+            "tls_1_1_only",
+            "cdrelay: the CRM and cdrelay share no way to secure the connection (received \
+             fatal alert: ProtocolVersion); the server must offer TLS 1.2 or 1.3 for this \
+             host name without a client certificate",
+            |_| {
+                Unruly::greeting(
+                    vec![Act::Write(vec![21, 3, 1, 0, 2, 2, 70]), Act::Mute],
+                    |_, _| Reply::Close,
+                )
+            },
+        )
         .edit(|config, _| target(config, "https", PIN))
         .ends(6, "pending 2")
         .requests(0..=0),
-        case("plain_http_where_tls_is_due","cdrelay: 2 calls pending: no connection to the CRM: what answers there does not speak TLS (received corrupt message of type InvalidContentType); if that lasts, check scheme and port in `target.url`", |_| {
-            Unruly::greeting(
-                vec![
-                    Act::Write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec()),
-                    Act::Mute,
-                ],
-                |_, _| Reply::Close,
-            )
-        })
+        case(
+            "plain_http_where_tls_is_due",
+            "cdrelay: 2 calls pending: no connection to the CRM: what answers there does \
+             not speak TLS (received corrupt message of type InvalidContentType); if that \
+             lasts, check scheme and port in `target.url`",
+            |_| {
+                Unruly::greeting(
+                    vec![
+                        Act::Write(
+                            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                        ),
+                        Act::Mute,
+                    ],
+                    |_, _| Reply::Close,
+                )
+            },
+        )
         .edit(|config, _| target(config, "https", PIN))
         .requests(0..=0),
-        case("mute_in_the_handshake","cdrelay: 2 calls pending: no connection to the CRM in time: operation timed out", |_| {
-            Unruly::greeting(vec![Act::Mute], |_, _| Reply::Close)
-        })
-        .edit(|config, _| target(config, "https", PIN))
+        case(
+            "mute_in_the_handshake",
+            "cdrelay: 2 calls pending: no connection to the CRM in time: operation timed \
+             out",
+            |_| Unruly::greeting(vec![Act::Mute], |_, _| Reply::Close),
+        )
+        .edit(connecting_in_a_hurry)
         .requests(0..=0),
-        case("half_a_handshake","cdrelay: 2 calls pending: no connection to the CRM in time: operation timed out", |_| {
-            Unruly::greeting(
-                vec![Act::Write(vec![22, 3, 3, 0, 100, 2]), Act::Mute],
-                |_, _| Reply::Close,
-            )
-        })
-        .edit(|config, _| target(config, "https", PIN))
+        case(
+            "half_a_handshake",
+            "cdrelay: 2 calls pending: no connection to the CRM in time: operation timed \
+             out",
+            |_| {
+                Unruly::greeting(
+                    vec![Act::Write(vec![22, 3, 3, 0, 100, 2]), Act::Mute],
+                    |_, _| Reply::Close,
+                )
+            },
+        )
+        .edit(connecting_in_a_hurry)
         .requests(0..=0),
-        case("tls_where_plain_http_is_due","cdrelay: 2 calls pending: no complete reply: invalid HTTP version parsed", |stage| {
-            let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
-            server(certificate, &key, |n| ok(created(n)))
-        })
+        case(
+            "tls_where_plain_http_is_due",
+            "cdrelay: 2 calls pending: no complete reply: invalid HTTP version parsed",
+            |stage| {
+                let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
+                server(certificate, &key, |n| ok(created(n)))
+            },
+        )
         .edit(|config, _| target(config, "http", ""))
         .or_says(&super::connections::DROPPED)
         .requests(0..=0),
-        case("mute_behind_tls","cdrelay: 2 calls pending: no complete reply within 1s", |stage| {
-            let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
-            server(certificate, &key, |_| Reply::Silence)
-        })
+        case(
+            "mute_behind_tls",
+            "cdrelay: 2 calls pending: no complete reply within 1s",
+            |stage| {
+                let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
+                server(certificate, &key, |_| Reply::Silence)
+            },
+        )
         .edit(with_ca),
-        case("closed_behind_tls_without_a_farewell","cdrelay: 2 calls pending: no complete reply: connection error: peer closed connection without sending TLS close_notify", |stage| {
-            let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
-            server(certificate, &key, |_| Reply::Close)
-        })
+        case(
+            "closed_behind_tls_without_a_farewell",
+            "cdrelay: 2 calls pending: no complete reply: connection error: peer closed \
+             connection without sending TLS close_notify",
+            |stage| {
+                let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
+                server(certificate, &key, |_| Reply::Close)
+            },
+        )
         .or_says(&super::connections::DROPPED)
         .edit(with_ca),
-        case("reset_behind_tls","cdrelay: 2 calls pending: no complete reply: connection error: Connection reset by peer (os error 104)", |stage| {
-            let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
-            server(certificate, &key, |_| Reply::Acts(vec![Act::Reset]))
-        })
+        case(
+            "reset_behind_tls",
+            "cdrelay: 2 calls pending: no complete reply: connection error: Connection \
+             reset by peer (os error 104)",
+            |stage| {
+                let (certificate, key) = certificate(stage, "127.0.0.1", 2100);
+                server(certificate, &key, |_| Reply::Acts(vec![Act::Reset]))
+            },
+        )
         .or_says(&super::connections::DROPPED)
         .edit(with_ca),
     ]
