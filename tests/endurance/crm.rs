@@ -3,7 +3,7 @@
 //! It shares no code with the program or its practice CRM, keeps every call with the number of times it was created, and
 //! can hold back all answers for as long as a test needs to look around.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,9 +138,9 @@ impl Crm {
             .collect()
     }
 
-    /// The keys that it holds.
-    pub fn keys(&self) -> HashSet<Key> {
-        self.book().calls.keys().cloned().collect()
+    /// Whether a repeat is told apart from a first create by its answer.
+    pub fn tells(&self) -> bool {
+        !self.shared.manners.silent
     }
 
     /// From here on it reads requests and acts on them, and answers none.

@@ -1,6 +1,7 @@
 //! What has to hold however often it is tried: kills and signals at random instants, random tables and settings, and
 //! memory over windows of any size. `CDRELAY_SOAK=long` asks for the large counts: see `contrib/soak`.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,

@@ -46,14 +46,14 @@ pub fn rows(chance: &mut Chance, wall: i64, block: i64) -> Vec<Raw> {
             2 => {
                 row.dst = chance
                     .of(&[None, Some("s"), Some("7001"), Some("")])
-                    .map(str::to_owned)
+                    .map(str::to_owned);
             }
             3 => row.src = Some(chance.of(&HOSTILE).to_owned()),
             4 => row.dst = Some(format!("{}{}", chance.of(&["", "9"]), chance.of(&HOSTILE))),
             5 => {
                 row.file = chance
                     .of(&[None, Some(""), Some("a b/ü&?.wav"), Some("..")])
-                    .map(str::to_owned)
+                    .map(str::to_owned);
             }
             6 => {
                 row.duration = match chance.below(4) {
@@ -88,7 +88,7 @@ pub fn rows(chance: &mut Chance, wall: i64, block: i64) -> Vec<Raw> {
                         Some(rest) if rest.len() == 7 => format!("90212{rest}"),
                         Some(rest) => rest.to_owned(),
                         None => dst,
-                    })
+                    });
                 }
             }
             rows.push(leg);
