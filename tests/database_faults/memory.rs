@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::golden;
 use crate::program::{Program, check_sums};
 use crate::scene::{finish, now, plain, sandbox};
-use crate::stage::{Database, Kind, ROWS, Stage};
+use crate::stage::{Database, Kind, ROWS, Stage, rounds};
 use serde_json::Value;
 
 /// P17, in KiB.
@@ -132,13 +132,17 @@ fn fits(kind: Kind, index: bool) {
 #[test]
 fn rows_with_texts_of_64_kib_fit_mariadb() {
     fits(Kind::MariaDb, true);
-    fits(Kind::MariaDb, false);
+    if rounds(1, 2) > 1 {
+        fits(Kind::MariaDb, false);
+    }
 }
 
 #[test]
 fn rows_with_texts_of_64_kib_fit_postgresql() {
-    fits(Kind::Postgres, true);
     fits(Kind::Postgres, false);
+    if rounds(1, 2) > 1 {
+        fits(Kind::Postgres, true);
+    }
 }
 
 #[test]

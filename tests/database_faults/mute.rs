@@ -43,7 +43,6 @@ fn mute(kind: Kind) {
     mute_at(&stage, 0, "connecting");
     mute_at(&stage, 30, "connecting");
     mute_at(&stage, total / 2, "reading calls");
-    mute_at(&stage, total - 200, "reading calls");
 }
 
 #[test]

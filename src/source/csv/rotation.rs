@@ -219,7 +219,7 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> SourceError {
             path.display()
         ));
     }
-    if error.get_ref().is_some_and(|inner| inner.is::<Truncated>()) {
+    if matches!(error.get_ref(), Some(inner) if inner.is::<Truncated>()) {
         return SourceError::Unreachable {
             what: format!(
                 "`{}` was truncated while it was read, as logrotate's copytruncate does; run again",
