@@ -151,7 +151,7 @@ fn taken_away(fate: &Fate, round: u64, random: &mut Random) -> (usize, bool) {
                 let ran = prompt(&scene.program, verb);
                 assert_eq!(ran.code, 10, "{}: {verb:?}: {ran:?}", fate.name);
             }
-            if fate.name == "renamed" && round % 2 == 0 {
+            if fate.name == "renamed" && round.is_multiple_of(2) {
                 std::fs::rename(path.with_extension("away"), &path).unwrap();
             } else {
                 assert_eq!(prompt(&scene.program, &["init", "--ledger"]).code, 0);
