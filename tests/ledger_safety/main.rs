@@ -4,9 +4,10 @@
 //! Loops are short unless `CDRELAY_SOAK` is `long`; where `CDRELAY_SOAK_TABLE` names a file, each adds a line to it.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     dead_code,
     unreachable_pub,
-    reason = "a test that cannot go on says so by panicking; the support files serve several tests"
+    reason = "a test that cannot go on says so by panicking, and what a loop showed on stdout; the support files serve several tests"
 )]
 
 #[path = "../support/golden.rs"]
