@@ -93,7 +93,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     let looked = lost(&config, &settings, &ledger, &affected);
     let (lost, kind) = unless_stopped(context, looked).await??;
-    let counts = ledger.count_delivered(affected.sets()).await?;
+    let counts = ledger.count_delivered(affected.sets(kind)).await?;
     let shown = Shown {
         days,
         purpose,
@@ -126,9 +126,12 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         conclude(context, &config, &shown, &Done::default(), true, &exit);
         return Ok(exit);
     }
-    if asks && !shown.confirmed(context).await? {
-        ledger.close().await?;
-        return Ok(Exit::new(Code::Settled, "nothing was deleted"));
+    if asks {
+        let answer = shown.confirmed(context).await;
+        if !matches!(answer, Ok(true)) {
+            ledger.close().await?;
+            return answer.map(|_| Exit::new(Code::Settled, "nothing was deleted"));
+        }
     }
     // The last moment to turn back: from here on the request is on its way.
     unless_stopped(context, std::future::ready(())).await?;

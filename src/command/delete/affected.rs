@@ -123,8 +123,9 @@ impl Affected {
 
     /// Named days and everything affected, then the other readings of the bounds; from [`EDGES`] on, what these readings
     /// leave standing of the named days: any reading, UTC days, UTC midnights.
-    pub(super) fn sets(&self) -> Vec<Selection> {
+    pub(super) fn sets(&self, kind: TimeKind) -> Vec<Selection> {
         let mut sets = self.readings.clone();
+        sets[0] = self.named(kind);
         let (first, last) = self.asked.clone().into_inner();
         let any = midnight(first) - WESTERNMOST..midnight(after(last)) - EASTERNMOST;
         for reading in [
@@ -154,22 +155,26 @@ impl Affected {
     /// the column names, whatever zone their forms were frozen under.
     pub(in crate::command) fn plan(&self, kind: TimeKind, started: i64) -> DeletionPlan {
         let rebuild = self.purpose == Purpose::Rebuild;
-        let (first, last) = self.days.clone().into_inner();
-        let starts = match kind {
-            TimeKind::Wall if rebuild => Some(midnight(first)..midnight(after(last))),
-            TimeKind::Wall | TimeKind::Instant => None,
-        };
         DeletionPlan {
             days: self.days.clone(),
             purpose: self.purpose,
-            main: Selection {
-                starts,
-                ..self.main.clone()
-            },
+            main: self.named(kind),
             around: self.around.clone(),
             certain: rebuild.then(|| self.asked.clone()),
             window: self.all.start - ANOTHER_ZONE..self.all.end + ANOTHER_ZONE,
             started,
+        }
+    }
+
+    fn named(&self, kind: TimeKind) -> Selection {
+        let (first, last) = self.days.clone().into_inner();
+        let starts = match (kind, self.purpose) {
+            (TimeKind::Wall, Purpose::Rebuild) => Some(midnight(first)..midnight(after(last))),
+            (TimeKind::Wall | TimeKind::Instant, _) => None,
+        };
+        Selection {
+            starts,
+            ..self.main.clone()
         }
     }
 }
@@ -194,9 +199,10 @@ pub(super) async fn lost(
     ledger: &Ledger,
     days: &Affected,
 ) -> Result<(u64, TimeKind), Exit> {
+    // What was frozen under another zone is another instant today.
     let window = Window {
-        since: days.all.start,
-        until: days.all.end,
+        since: days.all.start - ANOTHER_ZONE,
+        until: days.all.end + ANOTHER_ZONE,
     };
     let (source, profile) = sync::connect_source(config).await?;
     let kind = profile.time;
