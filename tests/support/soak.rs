@@ -67,25 +67,3 @@ impl Chance {
         of[self.below(of.len())]
     }
 }
-
-/// SplitMix64: the same numbers for the same seed.
-pub struct Chance(pub u64);
-
-impl Chance {
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to `n` - 1.
-    pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.draw() % n as u64).unwrap()
-    }
-
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}

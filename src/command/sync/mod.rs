@@ -74,7 +74,6 @@ pub async fn sync(
     config: &Config,
     args: &SyncArgs,
 ) -> Result<(RunReport, Remarks), Exit> {
-    let started = Instant::now();
     let now = now().timestamp();
     let settings = Settings::new(config).map_err(|error| fail(Code::Usage, &error))?;
     let window = window(config, args, now)?;
@@ -120,8 +119,7 @@ pub async fn sync(
         Access::ReadWrite
     };
     let work = async {
-        let (ledger, _opened) =
-            Ledger::open(&config.ledger.path, &config.job, access, now).await?;
+        let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
         let stage = Stage {
             context,
             config,
@@ -267,6 +265,4 @@ fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
         ));
     }
     Ok(window)
-}
-
 }

@@ -122,9 +122,7 @@ impl Stage<'_> {
         }) {
             return Err(exit.clone());
         }
-        if pass.mode == Mode::Full
-            && !self.dry_run
-            && !matches!(summary.ending, Ending::Stopped(_))
+        if pass.mode == Mode::Full && !self.dry_run && !matches!(summary.ending, Ending::Stopped(_))
         {
             // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
             ledger.integrity().await?;
@@ -170,8 +168,7 @@ impl Stage<'_> {
     async fn limits(&self, mode: Mode) -> Result<Limits, LedgerError> {
         let target = &self.config.target;
         // A deletion that was confirmed proves as much as a delivery.
-        let proven =
-            mode == Mode::Rebuild || self.ledger.counts().await?.of(State::Delivered) > 0;
+        let proven = mode == Mode::Rebuild || self.ledger.counts().await?.of(State::Delivered) > 0;
         let refusals = if proven {
             Vec::new()
         } else {
