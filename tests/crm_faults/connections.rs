@@ -8,7 +8,9 @@ use super::tricks::{answer, created, first_request_fails, ok, reshaped, then_mut
 use super::unruly::{Act, Reply, Unruly, reply};
 
 /// What a connection that is dropped looks like from this side, whichever news comes first.
-pub const DROPPED: [&str; 6] = [
+pub const DROPPED: [&str; 7] = [
+    "cdrelay: 2 calls pending: no connection to the CRM: tcp connect error: Connection reset by peer \
+     (os error 104)",
     "cdrelay: 2 calls pending: no complete reply: operation was canceled: \
              connection closed before message completed",
     "cdrelay: 2 calls pending: no complete reply: operation was canceled: \
