@@ -93,7 +93,8 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     let looked = lost(&config, &settings, &ledger, &affected);
     let (lost, kind) = unless_stopped(context, looked).await??;
-    let counts = ledger.count_delivered(affected.sets(kind)).await?;
+    let counts = ledger.count_delivered(affected.readings(kind)).await?;
+    let edges = ledger.count_at_the_crm(affected.edges()).await?;
     let shown = Shown {
         days,
         purpose,
@@ -163,6 +164,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let done = Done {
         deletion: Some(deletion),
         counts,
+        edges,
         sync: sent,
     };
     conclude(context, &config, &shown, &done, false, &exit);

@@ -7,9 +7,9 @@ use super::days::{CARACAS, Place, SHANGHAI, configured, expected, range, scene};
 use super::golden::{Golden, stamp};
 use super::scene::{Scene, held, same, sandbox_with};
 
-/// The zone that was configured first, by mistake: two hours west of Caracas's, and another day at midnight.
+/// The zone that was configured first, by mistake: three hours west of Caracas, without summer time since 1968.
 const MISTAKEN: Place = Place {
-    zone: "America/Denver",
+    zone: "America/Phoenix",
     offset: -7 * 3600,
     suffix: "-07:00",
 };

@@ -44,9 +44,6 @@ pub(in crate::command) struct Affected {
     all: Range<i64>,
 }
 
-/// Where the sets of [`Affected::sets`] stand, behind the five readings.
-pub(super) const EDGES: usize = 5;
-
 impl Affected {
     /// What a deletion of the days `from..=to` affects.
     pub(in crate::command) fn new(
@@ -121,34 +118,37 @@ impl Affected {
         }
     }
 
-    /// Named days and everything affected, then the other readings of the bounds; from [`EDGES`] on, what these readings
-    /// leave standing of the named days: any reading, UTC days, UTC midnights.
-    pub(super) fn sets(&self, kind: TimeKind) -> Vec<Selection> {
-        let mut sets = self.readings.clone();
-        sets[0] = self.named(kind);
+    /// Named days and everything affected, then the other readings of the bounds.
+    pub(super) fn readings(&self, kind: TimeKind) -> Vec<Selection> {
+        let mut readings = self.readings.clone();
+        readings[0] = self.named(kind);
+        readings
+    }
+
+    /// What of the named days a reading leaves standing: any reading, UTC days, UTC midnights.
+    pub(super) fn edges(&self) -> Vec<Selection> {
         let (first, last) = self.asked.clone().into_inner();
         let any = midnight(first) - WESTERNMOST..midnight(after(last)) - EASTERNMOST;
-        for reading in [
+        let readings = [
             any,
             self.readings[2].instants[0].clone(),
             self.readings[4].instants[0].clone(),
-        ] {
-            sets.push(Selection {
-                instants: self
-                    .main
-                    .instants
-                    .iter()
-                    .flat_map(|main| {
-                        [
-                            main.start..main.end.min(reading.start),
-                            main.start.max(reading.end)..main.end,
-                        ]
-                    })
-                    .collect(),
+        ];
+        let outside = |reading: Range<i64>| {
+            self.main.instants.iter().flat_map(move |main| {
+                [
+                    main.start..main.end.min(reading.start),
+                    main.start.max(reading.end)..main.end,
+                ]
+            })
+        };
+        readings
+            .into_iter()
+            .map(|reading| Selection {
+                instants: outside(reading).collect(),
                 ..Selection::default()
-            });
-        }
-        sets
+            })
+            .collect()
     }
 
     /// The deletion for the ledger. `kind` is the time column's: for local time a rebuild takes the calls by the day that
@@ -280,9 +280,9 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// The one reading that holds as many calls as were deleted, by the counts of [`Affected::sets`].
+    /// The one reading that holds as many calls as were deleted, by the counts of [`Affected::readings`].
     pub(super) fn of(deleted: u64, counts: &[u64]) -> Option<Self> {
-        let [local, _, utc, local_midnights, utc_midnights, ..] = counts else {
+        let [local, _, utc, local_midnights, utc_midnights] = counts else {
             return None;
         };
         let readings = [
@@ -311,10 +311,9 @@ impl Reading {
     }
 }
 
-/// How many calls of the named days the CRM may have left standing, by the counts of [`Affected::sets`]: exactly so many
-/// where its count tells its reading, else at most.
-pub(super) fn left_standing(reading: Option<Reading>, counts: &[u64]) -> u64 {
-    let count = |n: usize| counts.get(EDGES + n).copied().unwrap_or(0);
+/// How many calls of the named days the CRM has left standing at most, by the counts of [`Affected::edges`].
+pub(super) fn left_standing(reading: Option<Reading>, edges: &[u64]) -> u64 {
+    let count = |n: usize| edges.get(n).copied().unwrap_or(0);
     match reading {
         None => count(0),
         Some(Reading::LocalDays | Reading::LocalMidnights) => 0,
