@@ -37,7 +37,7 @@ fn a_sqlite_file_that_its_writer_holds_is_waited_for_and_then_told() {
     let directory = scene.program.dir.path().display().to_string();
     let stderr = ran.stderr.replace(&directory, "DIR");
     assert_eq!(
-        stderr.lines().last(),
+        stderr.lines().next_back(),
         Some(
             "cdrelay: SQLite file DIR/cdr.db is locked by its writer while describing the table; run again: database is locked \
              (5)"
