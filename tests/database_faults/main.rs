@@ -5,7 +5,9 @@
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "a test that cannot go on says so by panicking; the support files serve several tests"
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking; what was measured is shown; the support files serve \
+              several tests"
 )]
 
 #[path = "../support/cutting_proxy.rs"]

@@ -102,10 +102,7 @@ fn a_server_that_insists_on_tls_is_read_over_tls_and_refuses_plaintext() {
 fn a_server_that_cannot_do_tls_or_is_made_to_seem_so_gets_nothing() {
     for kind in Kind::BOTH {
         let (product, place) = (kind.product(), "127.0.0.1:PORT");
-        let reason = match kind {
-            Kind::MariaDb => "server does not support TLS",
-            Kind::Postgres => "server does not support TLS",
-        };
+        let reason = "server does not support TLS";
         let expected = format!(
             "no TLS with {product} at {place}: {reason}; switch TLS on there, or set `source.tls = \"plaintext\"` if the \
              network between is trusted"

@@ -223,7 +223,7 @@ impl Stage {
     /// The last line on stderr, with ports replaced.
     pub fn last_word(&self, ran: &Ran) -> String {
         let text = plain(&ran.stderr);
-        text.lines().last().unwrap_or_default().to_owned()
+        text.lines().next_back().unwrap_or_default().to_owned()
     }
 }
 

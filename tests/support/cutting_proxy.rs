@@ -43,6 +43,9 @@ pub struct Proxy {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Changes what a server said.
+pub type Forge = fn(&mut Vec<u8>);
+
 struct Shared {
     server: SocketAddr,
     fault: Mutex<Fault>,
@@ -57,7 +60,7 @@ struct Shared {
     /// What the server sent and what passed of it.
     answered: Mutex<Vec<u8>>,
     /// Replaces bytes of the server's first answer on each connection.
-    forge: Mutex<Option<fn(&mut Vec<u8>)>>,
+    forge: Mutex<Option<Forge>>,
     ended: AtomicBool,
 }
 
@@ -120,7 +123,7 @@ impl Proxy {
     }
 
     /// Has the server's first words of each connection changed.
-    pub fn forge(&self, how: fn(&mut Vec<u8>)) {
+    pub fn forge(&self, how: Forge) {
         *self.shared.forge.lock().unwrap() = Some(how);
     }
 
@@ -185,7 +188,7 @@ impl Shared {
         let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
         let questions = std::thread::spawn({
             let (shared, over) = (Arc::clone(self), Arc::clone(&over));
-            move || shared.pump_questions(from, to, &over)
+            move || shared.pump_questions(&from, &to, &over)
         });
         let shared = Arc::clone(self);
         std::thread::spawn(move || {
@@ -199,9 +202,9 @@ impl Shared {
         });
     }
 
-    fn pump_questions(&self, from: TcpStream, mut to: TcpStream, over: &AtomicBool) {
+    fn pump_questions(&self, from: &TcpStream, mut to: &TcpStream, over: &AtomicBool) {
         let mut chunk = vec![0; 16 << 10];
-        while let Some(n) = self.read(&from, &mut chunk, over) {
+        while let Some(n) = self.read(from, &mut chunk, over) {
             self.sent.lock().unwrap().extend_from_slice(&chunk[..n]);
             if to.write_all(&chunk[..n]).is_err() {
                 break;
