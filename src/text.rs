@@ -1,5 +1,10 @@
 //! Text from outside, made safe to show on a terminal or in a log line.
+//!
+//! [`Shown`] is for a text that stands inside a line: whoever builds a line puts every word from outside through it, so
+//! that none can begin a line of its own. [`visible_lines`] is the last gate before a terminal: whatever was forgotten on
+//! the way still reaches nobody's screen raw.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shows hostile text on one line: control characters, escapes, newlines, bidi marks and other invisible characters
@@ -24,6 +29,19 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// A text of several lines as it may reach a terminal: every line as [`Shown`] shows it. Only line feeds stay.
+#[must_use]
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|c| c == '\n' || !is_invisible(c)) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| Shown(line).to_string())
+        .collect();
+    Cow::Owned(lines.join("\n"))
 }
 
 /// JSON text in which characters that [`Shown`] would escape are `\uXXXX`: the value stays the same, and nothing invisible

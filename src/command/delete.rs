@@ -9,7 +9,7 @@ use serde_json::json;
 
 mod affected;
 
-use super::{Context, Ended, fail, now, sync};
+use super::{Context, Ended, fail, now, sync, tell};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::config::Config;
@@ -75,7 +75,7 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
         context.print(&plan.text(&config));
     } else if asks && std::io::stdin().is_terminal() {
         // Nobody is asked about what was not shown.
-        let _ = write!(std::io::stderr(), "{}", plan.text(&config));
+        tell(&plan.text(&config));
     }
     if plan.lost > 0 && !args.allow_loss {
         ledger.close().await?;
