@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     let cli = match cdrelay::cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            return ExitCode::from(cdrelay::command::refuse(&error.to_string()));
+            return ExitCode::from(cdrelay::command::refuse(&cdrelay::cli::complaint(&error)));
         }
         // Help and version.
         Err(error) => {

@@ -238,3 +238,6 @@ mod tests {
         assert_eq!(action(None), Action::Recheck);
     }
 }
+
+#[cfg(test)]
+mod properties;
