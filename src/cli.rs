@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::text::Shown;
+
 /// Copies the calls of a phone system into a CRM: completely, once, under the right number.
 #[derive(Debug, Parser)]
 #[command(name = "cdrelay", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -26,6 +28,21 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What is wrong with the arguments of this process. clap repeats them as they are, line feeds included, so it is asked
+/// again about arguments that are safe to show.
+#[must_use]
+pub fn complaint(error: &clap::Error) -> String {
+    let shown = std::env::args_os().map(|argument| {
+        let text = argument.to_string_lossy();
+        Shown(&text).to_string()
+    });
+    match Cli::try_parse_from(shown) {
+        Err(again) => again.to_string(),
+        // Escaped it passes, as a file name that is no UTF-8 can.
+        Ok(_) => Shown(&error.to_string()).to_string() + "\n",
+    }
 }
 
 /// The heading of the flags that every verb takes.
@@ -243,4 +260,32 @@ fn parse_state(word: &str) -> Result<crate::ledger::State, String> {
             known.join(", ")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_argument_takes_a_secret_that_ps_would_show() {
+        let program = Cli::command();
+        let verbs: Vec<&clap::Command> = program.get_subcommands().collect();
+        assert!(verbs.len() > 5);
+        let arguments = verbs
+            .into_iter()
+            .chain([&program])
+            .flat_map(clap::Command::get_arguments);
+        for argument in arguments {
+            let name = argument.get_id().as_str();
+            let secret = ["token", "password", "secret", "key"]
+                .iter()
+                .any(|word| name.contains(word));
+            assert!(
+                !secret || name.ends_with("_file"),
+                "--{name} would be seen by everybody"
+            );
+        }
+    }
 }

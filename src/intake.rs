@@ -125,11 +125,16 @@ pub struct Intake<'a> {
     tally: Tally,
 }
 
+/// What is wrong with the rules: one sentence each, with file and line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Problems(pub Vec<String>);
+
 impl<'a> Settings<'a> {
     /// Builds the rule chains.
     ///
     /// # Errors
-    /// A rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
+    /// [`Problems`]: a rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
     pub fn new(config: &'a Config) -> anyhow::Result<Self> {
         let at = |line: usize| format!("{}:{line}", config.path.display());
         let mut problems: Vec<String> = registry::problems(&config.rules)
@@ -137,7 +142,7 @@ impl<'a> Settings<'a> {
             .map(|problem| format!("{}: {problem}", at(problem.line)))
             .collect();
         if !problems.is_empty() {
-            anyhow::bail!("{}", problems.join("\n"));
+            return Err(Problems(problems).into());
         }
         let destination = Chain::build(&config.rules, Side::Destination)?;
         let source = Chain::build(&config.rules, Side::Source)?;
@@ -149,7 +154,7 @@ impl<'a> Settings<'a> {
                 .map(|failure| format!("{}: {failure}", at(failure.line))),
         );
         if !problems.is_empty() {
-            anyhow::bail!("{}", problems.join("\n"));
+            return Err(Problems(problems).into());
         }
         Ok(Self {
             config,

@@ -7,10 +7,13 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = match cdrelay::cli::Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            return ExitCode::from(cdrelay::command::refuse(&cdrelay::cli::complaint(&error)));
+        }
+        // Help and version.
         Err(error) => {
-            // clap ends help and version with 0 and a usage error with 2, as the interface asks.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::SUCCESS;
         }
     };
     ExitCode::from(cdrelay::command::main(&cli))

@@ -1,5 +1,10 @@
 //! Text from outside, made safe to show on a terminal or in a log line.
+//!
+//! [`Shown`] is for a text that stands inside a line: whoever builds a line puts every word from outside through it, so
+//! that none can begin a line of its own. [`visible_lines`] is the last gate before a terminal: whatever was forgotten on
+//! the way still reaches nobody's screen raw.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shows hostile text on one line: control characters, escapes, newlines, bidi marks and other invisible characters
@@ -24,6 +29,19 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// A text of several lines as it may reach a terminal: every line as [`Shown`] shows it. Only line feeds stay.
+#[must_use]
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|c| c == '\n' || !is_invisible(c)) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<String> = text
+        .split('\n')
+        .map(|line| Shown(line).to_string())
+        .collect();
+    Cow::Owned(lines.join("\n"))
 }
 
 /// JSON text in which characters that [`Shown`] would escape are `\uXXXX`: the value stays the same, and nothing invisible
@@ -52,7 +70,8 @@ fn is_invisible(c: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `1 call`, `2 calls`.
@@ -64,3 +83,6 @@ pub fn count(n: u64, noun: &str) -> String {
         format!("{n} {noun}s")
     }
 }
+
+#[cfg(test)]
+mod properties;

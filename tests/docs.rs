@@ -442,6 +442,50 @@ fn the_table_of_crates_is_the_manifests() {
     assert_eq!(stated, needed);
 }
 
+/// The name of every test in a file of Rust, as the text has them.
+fn tests_in(file: &str) -> BTreeSet<String> {
+    let text = read(file);
+    let mut found = BTreeSet::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let Some(name) = line.split_once("fn ").map(|(_, rest)| rest) {
+            if is_test {
+                let end = name.find(['(', '<']).unwrap_or(name.len());
+                found.insert(name[..end].to_owned());
+            }
+            is_test = false;
+        }
+    }
+    found
+}
+
+#[test]
+fn every_test_that_security_names_exists() {
+    let text = read("SECURITY.md");
+    let names: Vec<String> = quoted(&text)
+        .into_iter()
+        .filter(|word| word.contains(".rs::"))
+        .collect();
+    assert!(names.len() > 30, "only {} tests are named", names.len());
+    let missing: Vec<&String> = names
+        .iter()
+        .filter(|name| {
+            let (file, test) = name.split_once("::").unwrap();
+            let path = root().join(file);
+            !path.exists() || !tests_in(file).contains(test)
+        })
+        .collect();
+    assert!(missing.is_empty(), "SECURITY.md names {missing:#?}");
+    for path in quoted(&text)
+        .iter()
+        .filter(|word| word.starts_with("src/") && !word.contains("::"))
+    {
+        assert!(root().join(path).exists(), "SECURITY.md names {path}");
+    }
+}
+
 #[test]
 fn every_link_of_readme_leads_somewhere() {
     let readme = readme();

@@ -254,5 +254,33 @@ mod tests {
             let rows: u32 = merged.iter().map(|call| call.rows).sum();
             prop_assert_eq!(rows as usize, legs.len());
         }
+
+        #[test]
+        fn folding_again_changes_nothing(legs in proptest::collection::vec(any_leg(), 0..12)) {
+            for recordingfile in [None, Some(1)] {
+                let merged = merge(legs.clone(), recordingfile);
+                prop_assert_eq!(&merge(merged.clone(), recordingfile), &merged);
+            }
+        }
+
+        #[test]
+        fn slices_fold_alone_as_they_would_together(legs in proptest::collection::vec(any_leg(), 0..12), edge in 0..4_u8) {
+            // A slice is a closed set: no identity stands in two.
+            let of = |leg: &Call| leg.identity.destination.as_str() < edge.to_string().as_str();
+            let (before, behind): (Vec<Call>, Vec<Call>) = legs.iter().cloned().partition(of);
+            let apart = [merge(before, Some(1)), merge(behind, Some(1))].concat();
+            let mut together = merge(legs, Some(1));
+            together.sort_by_key(|call| !of(call));
+            prop_assert_eq!(apart, together);
+        }
+
+        #[test]
+        fn legs_that_come_in_parts_are_represented_by_the_same_one(
+            legs in proptest::collection::vec(any_leg(), 0..12), cut in 0..12_usize,
+        ) {
+            let cut = cut.min(legs.len());
+            let parts = [merge(legs[..cut].to_vec(), None), merge(legs[cut..].to_vec(), None)].concat();
+            prop_assert_eq!(merge(parts, None), merge(legs, None));
+        }
     }
 }

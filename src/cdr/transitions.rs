@@ -388,3 +388,78 @@ fn wall(text: &str) -> i64 {
     let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a wall time");
     time.and_utc().timestamp()
 }
+
+/// Whether the long version was asked for.
+fn is_long() -> bool {
+    std::env::var("CDRELAY_SOAK").as_deref() == Ok("long")
+}
+
+#[test]
+fn every_reading_around_every_transition_of_every_zone_follows_the_rule() {
+    use chrono::offset::LocalResult;
+    use chrono::{Offset as _, TimeZone as _};
+    let mut looked_at = [0_u32; 3];
+    for zone in chrono_tz::TZ_VARIANTS {
+        let clock = Clock::new(TimeKind::Wall, zone);
+        for (at, before, after) in Spans::of(zone).transitions().filter(|(at, ..)| *at < END) {
+            let (low, high) = (at + before.min(after), at + before.max(after));
+            let mut walls = vec![low - 1, low, low + (high - low) / 2, high - 1, high];
+            if is_long() {
+                walls.extend((low - 3600..high + 3600).step_by(60));
+            }
+            for wall in walls {
+                let found = clock.resolve(ColumnTime(wall), None);
+                // The zone database's own answer, by another way.
+                let local = zone.from_local_datetime(&super::spans::naive(wall));
+                let expected = match local {
+                    LocalResult::Single(time) => {
+                        looked_at[0] += 1;
+                        resolved(time.timestamp(), 0, ClockNote::Exact)
+                    }
+                    LocalResult::Ambiguous(one, other) => {
+                        looked_at[1] += 1;
+                        let (first, second) = (
+                            one.timestamp().min(other.timestamp()),
+                            one.timestamp().max(other.timestamp()),
+                        );
+                        if second >= 100_000_000 {
+                            let uniqueid = format!("pbx-{second}.1");
+                            let decided = clock.resolve(ColumnTime(wall), Some(&uniqueid));
+                            assert_eq!(
+                                decided,
+                                resolved(second, 1, ClockNote::AmbiguousByUniqueid),
+                                "{zone} {wall}"
+                            );
+                        }
+                        resolved(first, 0, ClockNote::AmbiguousAssumedFirst)
+                    }
+                    LocalResult::None => {
+                        looked_at[2] += 1;
+                        resolved(wall - before, 0, ClockNote::SkippedShifted)
+                    }
+                };
+                assert_eq!(found, expected, "{zone} {wall}");
+            }
+            // The window's stretch of the column holds every instant's reading, and only instants of the window count.
+            for (since, until) in [
+                (at - 1, at + 1),
+                (at, at + 1),
+                (at - 7200, at),
+                (at, at + 7200),
+            ] {
+                let window = Window { since, until };
+                let column = window.column_window(&clock);
+                for instant in [since, since + (until - since) / 2, until - 1] {
+                    let offset = zone.offset_from_utc_datetime(&super::spans::naive(instant));
+                    let wall = instant + i64::from(offset.fix().local_minus_utc());
+                    assert!(
+                        window.contains(instant) && column.contains(&ColumnTime(wall)),
+                        "{zone} {instant}"
+                    );
+                }
+                assert!(!window.contains(since - 1) && !window.contains(until));
+            }
+        }
+    }
+    assert!(looked_at.iter().all(|n| *n > 20_000), "{looked_at:?}");
+}

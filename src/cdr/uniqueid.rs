@@ -16,7 +16,25 @@ pub fn creation_epoch(uniqueid: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn an_epoch_is_found_behind_any_system_name(name in "(\\PC{0,12}-)?", epoch in 100_000_000_i64..=9_999_999_999, counter in any::<u32>()) {
+            prop_assert_eq!(creation_epoch(&format!("{name}{epoch}.{counter}")), Some(epoch));
+        }
+
+        #[test]
+        fn any_text_is_read_and_only_nine_or_ten_digits_are_an_epoch(text in "\\PC{0,24}|[0-9.-]{0,24}") {
+            if let Some(epoch) = creation_epoch(&text) {
+                prop_assert!((0..=9_999_999_999).contains(&epoch));
+                let stated = format!("{epoch:09}.");
+                prop_assert!(text.contains(&stated) || text.contains(&format!("{epoch:010}.")), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn only_asterisks_own_form_of_uniqueid_is_evidence() {

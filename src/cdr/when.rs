@@ -120,7 +120,41 @@ fn not_a_time(text: &str, zone: Tz) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_a_point_in_time_or_refused(text in "\\PC{0,30}|[0-9]{4}-[0-9]{2}-[0-9]{2}[ Tt]?[0-9:.+Z-]{0,16}") {
+            for zone in [Tz::America__Caracas, Tz::Pacific__Apia] {
+                let _ = parse_when(&text, zone);
+            }
+            let _ = parse_day(&text);
+        }
+
+        #[test]
+        fn what_a_clock_shows_is_read_as_the_first_instant_that_shows_it(
+            zone in 0..chrono_tz::TZ_VARIANTS.len(), instant in 0..4_102_444_800_i64,
+        ) {
+            let zone = chrono_tz::TZ_VARIANTS[zone];
+            let local = DateTime::from_timestamp(instant, 0).expect("a time").with_timezone(&zone);
+            prop_assert_eq!(parse_when(&local.to_rfc3339(), Tz::UTC), Ok(instant - i64::from(seconds_lost(&local))));
+            let shown = local.format("%Y-%m-%d %H:%M:%S").to_string();
+            let read = parse_when(&shown, zone).expect("a local time");
+            prop_assert!(read <= instant && instant - read <= 86_400, "{zone} {shown}");
+            let again = DateTime::from_timestamp(read, 0).expect("a time").with_timezone(&zone);
+            prop_assert_eq!(again.format("%Y-%m-%d %H:%M:%S").to_string(), shown);
+        }
+    }
+
+    /// RFC 3339 has no seconds in offsets; chrono rounds Liberia's of 1971 to minutes.
+    fn seconds_lost(local: &DateTime<Tz>) -> i32 {
+        let shown = DateTime::parse_from_rfc3339(&local.to_rfc3339()).expect("RFC 3339");
+        i32::try_from(local.timestamp() - shown.timestamp()).expect("less than a minute")
+    }
 
     #[track_caller]
     fn means(text: &str, zone: Tz, utc: &str) {

@@ -46,12 +46,13 @@ struct Findings {
 }
 
 impl Findings {
-    fn ok(&mut self, what: &'static str, text: impl Into<String>) {
-        self.add(what, Mark::Ok, text);
+    /// Names of columns, indexes and files stand in these texts: each is made safe to show, and stays one line.
+    fn ok(&mut self, what: &'static str, text: impl AsRef<str>) {
+        self.add(what, Mark::Ok, Shown(text.as_ref()).to_string());
     }
 
-    fn warn(&mut self, what: &'static str, text: impl Into<String>) {
-        self.add(what, Mark::Warning, text);
+    fn warn(&mut self, what: &'static str, text: impl AsRef<str>) {
+        self.add(what, Mark::Warning, Shown(text.as_ref()).to_string());
     }
 
     fn fail(&mut self, what: &'static str, exit: Exit) {
@@ -60,12 +61,8 @@ impl Findings {
         self.exit = current.worse(exit);
     }
 
-    fn add(&mut self, what: &'static str, mark: Mark, text: impl Into<String>) {
-        self.lines.push(Line {
-            what,
-            mark,
-            text: text.into(),
-        });
+    fn add(&mut self, what: &'static str, mark: Mark, text: String) {
+        self.lines.push(Line { what, mark, text });
     }
 }
 

@@ -1,7 +1,7 @@
 //! `delete`: the calls of a range of days, from the CRM. Shows what will happen before it asks, and leaves the ledger
 //! true under every reading of what the CRM's bounds may mean. `rebuild` goes the same way, and then sends them again.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ mod shown;
 pub(super) use affected::Affected;
 pub(super) use answered::answered;
 
-use super::{Context, Ended, fail, now, rebuild, sync};
+use super::{Context, Ended, fail, now, rebuild, sync, tell};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::intake::Settings;
@@ -108,7 +108,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         context.print(&shown.text(&config));
     } else if asks && std::io::stdin().is_terminal() {
         // Nobody is asked about what was not shown.
-        let _ = write!(std::io::stderr(), "{}", shown.text(&config));
+        tell(&shown.text(&config));
     }
     if lost > 0 && !wanted.allow_loss {
         ledger.close().await?;

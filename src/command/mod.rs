@@ -11,10 +11,11 @@ use tokio::sync::watch;
 use crate::cli::{Cli, Command, Output};
 use crate::config::{self, Config};
 use crate::delivery::Stop;
+use crate::intake::Problems;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
-use crate::text::{Shown, visible_json};
+use crate::text::{visible_json, visible_lines};
 
 pub mod calls;
 pub mod check;
@@ -22,6 +23,8 @@ pub mod delete;
 pub mod demo;
 pub mod explain;
 pub mod init;
+mod log;
+mod panic;
 pub mod rebuild;
 pub mod sandbox;
 pub mod status;
@@ -48,7 +51,20 @@ pub struct Context {
 /// Runs the program and gives its exit code.
 #[must_use]
 pub fn main(cli: &Cli) -> u8 {
-    log_to_stderr(cli.verbose, cli.quiet);
+    log::to_stderr(cli.verbose, cli.quiet);
+    panic::speak_plainly();
+    panic::caught(|| start(cli))
+}
+
+/// Prints what is wrong with the command line. Arguments can come from anywhere, so they are made safe to show, which
+/// costs the colours.
+#[must_use]
+pub fn refuse(usage: &str) -> u8 {
+    tell(usage);
+    Code::Usage.number()
+}
+
+fn start(cli: &Cli) -> u8 {
     // One crypto provider in the binary: without this, the first TLS connection would not know which to take.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,14 +81,7 @@ pub fn main(cli: &Cli) -> u8 {
     };
     let speak = exit.code != Code::Settled && (exit.alert || !cli.quiet);
     if speak {
-        let mut stderr = std::io::stderr().lock();
-        // Names of columns and files come from outside; only the line ends of a list of problems are ours.
-        let lines: Vec<String> = exit
-            .reason
-            .split('\n')
-            .map(|line| Shown(line).to_string())
-            .collect();
-        let _ = writeln!(stderr, "cdrelay: {}", lines.join("\n"));
+        tell(&format!("cdrelay: {}\n", exit.reason));
     }
     exit.code.number()
 }
@@ -127,14 +136,14 @@ impl Context {
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let path = config::locate(self.config.as_deref(), &env)
             .map_err(|error| Exit::new(Code::Usage, error.to_string()))?;
-        config::load(&path, &env).map_err(|errors| Exit::new(Code::Usage, errors.to_string()))
+        config::load(&path, &env).map_err(|errors| Exit::listing(Code::Usage, &errors.lines()))
     }
 
-    /// Prints the result on stdout. A reader that went away (`| head`) is no error.
+    /// Prints the result on stdout: nothing invisible but line feeds. A reader that went away (`| head`) is no error.
     pub fn print(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let written = stdout
-            .write_all(text.as_bytes())
+            .write_all(visible_lines(text).as_bytes())
             .and_then(|()| stdout.flush());
         if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -164,9 +173,19 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-/// An anyhow error as an exit, its chain in one sentence.
+/// Writes to stderr: nothing invisible but line feeds.
+pub(crate) fn tell(text: &str) {
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(visible_lines(text).as_bytes());
+}
+
+/// An anyhow error as an exit, its chain in one sentence; the problems of the rules stay a list.
 pub(crate) fn fail(code: Code, error: &anyhow::Error) -> Exit {
-    Exit::new(code, format!("{error:#}"))
+    match error.downcast_ref::<Problems>() {
+        Some(Problems(problems)) => Exit::listing(code, problems),
+        None => Exit::new(code, format!("{error:#}")),
+    }
 }
 
 impl From<SourceError> for Exit {
@@ -210,23 +229,4 @@ async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
         Stop::Terminate => Code::Terminated,
         Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
     }
-}
-
-/// Log lines go to stderr: warnings unless `--quiet`, more with `-v`; the HTTP and database crates never, because they
-/// could show an address with its token.
-fn log_to_stderr(verbose: u8, quiet: bool) {
-    let level = match (quiet, verbose) {
-        (true, _) => "cdrelay=error",
-        (false, 0) => "cdrelay=warn",
-        (false, 1) => "cdrelay=info",
-        (false, 2) => "cdrelay=debug",
-        (false, _) => "cdrelay=trace",
-    };
-    let filter = tracing_subscriber::EnvFilter::new(level);
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .try_init();
 }

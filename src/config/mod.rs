@@ -18,6 +18,7 @@ mod fingerprint;
 mod keys;
 mod load;
 mod locate;
+mod names;
 mod nearest;
 mod problem;
 mod reader;
@@ -29,6 +30,7 @@ mod words;
 pub use keys::{Key, KeyDefault, ROLES, known_keys};
 pub use load::load;
 pub use locate::{LOCAL_FILE, LocateError, SYSTEM_FILE, VARIABLE, effective_user, locate};
+pub use names::{COLUMN_NAMES, is_column_name};
 pub use problem::{ConfigErrors, Problem};
 use secret::Secret;
 

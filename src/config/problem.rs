@@ -47,20 +47,27 @@ impl ConfigErrors {
     }
 }
 
+impl ConfigErrors {
+    /// One line a problem, in the order of the file; nothing in them can begin a line of its own.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let file = self.path.display().to_string();
+        self.problems
+            .iter()
+            .map(|problem| {
+                let (file, message) = (Shown(&file), Shown(&problem.message));
+                match problem.line {
+                    Some(line) => format!("{file}:{line}: {message}"),
+                    None => format!("{file}: {message}"),
+                }
+            })
+            .collect()
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.path.display().to_string();
-        let file = Shown(&file);
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            match problem.line {
-                Some(line) => write!(f, "{file}:{line}: {}", problem.message)?,
-                None => write!(f, "{file}: {}", problem.message)?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.lines().join("\n"))
     }
 }
 

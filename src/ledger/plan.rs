@@ -245,3 +245,6 @@ mod tests {
         assert_eq!(action(None), Action::Recheck);
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -359,6 +359,91 @@ mod tests {
         ]
     }
 
+    /// The matcher again, as slowly and plainly as the rules at the head of this file can be said. `None` where the pattern
+    /// could match nothing.
+    fn plainly(pattern: &[u8], number: &[u8]) -> Option<bool> {
+        let number = match number.split_first() {
+            Some((b'-', rest)) => return plainly(pattern, rest),
+            _ => number,
+        };
+        let Some((&first, mut rest)) = pattern.split_first() else {
+            return Some(number.is_empty());
+        };
+        let accepted: Vec<u8> = match first {
+            b'-' | b' ' => return plainly(rest, number),
+            b'.' => return Some(!number.is_empty()),
+            b'!' => return Some(true),
+            b'/' => return Some(number.is_empty()),
+            b'X' | b'x' => b"0123456789".to_vec(),
+            b'Z' | b'z' => b"123456789".to_vec(),
+            b'N' | b'n' => b"23456789".to_vec(),
+            b'[' => {
+                let end = rest.iter().position(|&b| b == b']')?;
+                let mut items = &rest[..end];
+                rest = &rest[end + 1..];
+                if items.is_empty() {
+                    return plainly(rest, number);
+                }
+                let mut accepted = Vec::new();
+                while let Some(&low) = items.first() {
+                    if items.len() >= 3 && items[1] == b'-' {
+                        accepted.extend(low..=items[2]);
+                        items = &items[3..];
+                    } else {
+                        accepted.push(low);
+                        items = &items[1..];
+                    }
+                }
+                accepted
+            }
+            other => vec![other],
+        };
+        let Some((byte, behind)) = number.split_first() else {
+            return Some(false);
+        };
+        if accepted.contains(byte) {
+            plainly(rest, behind)
+        } else {
+            Some(false)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_matcher_agrees_with_a_plain_one(
+            pattern in "_([0-9XZNxzn*#+A -]|\\[[0-9A-C-]{0,6}\\]){0,6}[.!]?(/[0-9]{0,2})?",
+            number in "[0-9*#+A-]{0,8}",
+        ) {
+            if let Ok(parsed) = Pattern::parse(&pattern) {
+                let plain = plainly(&pattern.as_bytes()[1..], number.as_bytes());
+                prop_assert_eq!(Some(parsed.is_match(&number)), plain, "{} {}", pattern, number);
+            }
+        }
+
+        #[test]
+        fn a_number_made_from_its_pattern_matches(
+            places in proptest::collection::vec(prop_oneof![
+                ("X", "[0-9]"), ("Z", "[1-9]"), ("N", "[2-9]"), ("\\[1-35\\]", "[1235]"), ("[0-9*#]", ""),
+            ], 1..8),
+            tail in "[0-9*#]{1,4}",
+        ) {
+            let pattern: String = places.iter().map(|(pattern, _)| pattern.as_str()).collect();
+            let number: String = places
+                .iter()
+                .map(|(pattern, digit)| if digit.is_empty() { pattern.as_str() } else { digit.as_str() })
+                .collect();
+            let exact = Pattern::parse(&["_", &pattern].concat()).unwrap();
+            let more = Pattern::parse(&["_", &pattern, "."].concat()).unwrap();
+            let any = Pattern::parse(&["_", &pattern, "!"].concat()).unwrap();
+            let longer = [number.as_str(), &tail].concat();
+            prop_assert!(exact.is_match(&number) && !exact.is_match(&longer));
+            prop_assert!(!more.is_match(&number) && more.is_match(&longer));
+            prop_assert!(any.is_match(&number) && any.is_match(&longer));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_pattern_meets_any_number_without_a_panic(text in any::<String>(), number in any::<String>()) {

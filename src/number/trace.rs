@@ -60,13 +60,13 @@ impl Trace {
 /// One line, with what came from the PBX escaped.
 impl fmt::Display for TraceStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.rule)?;
+        write!(f, "{}", Shown(&self.rule))?;
         if let Some(line) = self.line {
             write!(f, " (line {line})")?;
         }
         let after = Shown(self.after.as_deref().unwrap_or_default());
         match &self.effect {
-            Effect::NoMatch(pattern) => write!(f, ": `{pattern}` does not match"),
+            Effect::NoMatch(pattern) => write!(f, ": `{}` does not match", Shown(pattern)),
             Effect::Passed => f.write_str(": does not apply"),
             Effect::Applied => write!(f, ": {} -> {after}", Shown(&self.before)),
             Effect::Ended => write!(f, ": {} -> {after}, and stop", Shown(&self.before)),

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
+use crate::text::Shown;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -112,19 +114,34 @@ impl Code {
 pub struct Exit {
     /// The code.
     pub code: Code,
-    /// What happened, and what to do where there is something to do.
+    /// What happened, and what to do where there is something to do. Holds nothing invisible but the line feeds of
+    /// [`Exit::listing`].
     pub reason: String,
     /// Whether a person has to know, even with `--quiet`.
     pub alert: bool,
 }
 
 impl Exit {
-    /// A code and its sentence.
+    /// A code and its sentence, on one line: what in it came from outside cannot begin another.
     #[must_use]
-    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+    pub fn new(code: Code, reason: impl AsRef<str>) -> Self {
         Self {
             code,
-            reason: reason.into(),
+            reason: Shown(reason.as_ref()).to_string(),
+            alert: !code.heals_by_itself(),
+        }
+    }
+
+    /// A code and a list of problems, one a line.
+    #[must_use]
+    pub fn listing<T: AsRef<str>>(code: Code, problems: &[T]) -> Self {
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|problem| Shown(problem.as_ref()).to_string())
+            .collect();
+        Self {
+            code,
+            reason: lines.join("\n"),
             alert: !code.heals_by_itself(),
         }
     }

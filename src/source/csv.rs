@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use self::layout::Wishes;
 use super::spool::SpooledWindow;
-use super::{CallSource, Slice, SourceError, SourceProfile, Undated};
+use super::{CallSource, CdrRow, Slice, SourceError, SourceProfile, Undated};
 use crate::call::{ColumnTime, TimeKind};
 
 mod fields;
@@ -72,6 +72,26 @@ impl CsvSource {
             extra: &self.extra,
         }
     }
+}
+
+/// The rows that bytes hold, read as a file with a `recordingfile` is, and how many records and broken places there were:
+/// for tests that make up files by the million. `settled` says that nobody writes the file any more.
+///
+/// # Errors
+/// [`SourceError::Unusable`] where a header lacks a column that is needed.
+#[doc(hidden)]
+pub fn rows_of(bytes: Vec<u8>, settled: bool) -> Result<(Vec<CdrRow>, usize), SourceError> {
+    let path = PathBuf::from("bytes");
+    let extra = vec!["recordingfile".to_owned()];
+    let mut source = CsvSource::new(path.clone(), None, &BTreeMap::new(), extra);
+    let always = ColumnTime(i64::MIN)..ColumnTime(i64::MAX);
+    let mut opened = source.begin_with(Box::new(std::io::Cursor::new(bytes)), settled, &path)?;
+    let (mut rows, mut entries) = (Vec::new(), 0);
+    while let Some(entry) = source.entry(&mut opened, "bytes", &always)? {
+        entries += 1;
+        rows.extend(entry.row);
+    }
+    Ok((rows, entries))
 }
 
 impl CallSource for CsvSource {

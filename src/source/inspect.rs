@@ -10,6 +10,7 @@ use super::{
     CdrRow, ColumnFound, DurationCell, LONGEST_NUMBER, LONGEST_VALUE, SourceError, StartCell,
 };
 use crate::call::{ColumnTime, Disposition, Origin, TimeKind};
+use crate::config::{COLUMN_NAMES, is_column_name};
 use crate::text::Shown;
 
 /// First second that counts as a date: 1970-01-02. Earlier ones stand for "none": zero dates, `1000-01-01`, and the epoch
@@ -248,18 +249,6 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// Whether a name may stand in a statement (always quoted): a letter or `_`, then letters, digits, `_` and `$`, at most
-/// 64 characters. 64 is MySQL's limit; PostgreSQL's is 63.
-#[must_use]
-pub fn is_plain_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    name.len() <= 64
-        && bytes
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$'))
-}
-
 /// The first of the names, and how many more there are: `a, b, c and 12 more`.
 #[must_use]
 pub fn some_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -367,9 +356,9 @@ fn find<'a>(
     let named = overrides.get(role);
     let names = named.map_or_else(|| usual_names(role), |name| vec![name.as_str()]);
     for name in &names {
-        if !is_plain_name(name) {
+        if !is_column_name(name) {
             return Err(SourceError::Unusable(format!(
-                "`{}` is no column name that cdrelay reads (letters, digits, `_` and `$`); set `source.columns.{role}` \
+                "`{}` is no column name that cdrelay reads ({COLUMN_NAMES}); set `source.columns.{role}` \
                  to another column, or give that column a plain name in a view",
                 Shown(name)
             )));
@@ -523,7 +512,8 @@ mod tests {
         refuses(
             &["calldate", "src", "dst", "duration"],
             &[("source", "src`; DROP TABLE cdr; -- ")],
-            "`src`; DROP TABLE cdr; -- ` is no column name that cdrelay reads (letters, digits, `_` and `$`); set \
+            "`src`; DROP TABLE cdr; -- ` is no column name that cdrelay reads (letters, digits, `_`, `$`, `-` and blanks, not beginning \
+             with a digit, at most 64 characters); set \
              `source.columns.source` to another column, or give that column a plain name in a view",
         );
     }

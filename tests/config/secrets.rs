@@ -163,3 +163,51 @@ fn a_secret_file_must_be_a_file() {
         "cdrelay.toml:6: `target.token_file`: secret file /dev/null is no regular file; name a file whose first line is the secret"
     );
 }
+
+#[test]
+fn a_link_counts_as_the_file_that_it_leads_to() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new(&changed("\"token\"", "\"link\""));
+    place.write("kept", "CANARY", 0o600);
+    symlink(place.path("kept"), place.path("link")).unwrap();
+    assert_eq!(place.load().unwrap().target.token.expose(), "CANARY");
+    for mode in [0o640, 0o604, 0o660] {
+        place.write("kept", "CANARY", mode);
+        assert_eq!(
+            place.complaint(),
+            format!(
+                "cdrelay.toml:6: `target.token_file`: secret file link can be read by others (mode {mode:04o}); run `chmod 600 link`"
+            )
+        );
+    }
+    // The same for the configuration itself.
+    let text = changed("token_file = \"token\"", "token = \"CANARY\"");
+    let place = Place::new(&text);
+    place.write("other.toml", &text, 0o640);
+    std::fs::remove_file(place.path("cdrelay.toml")).unwrap();
+    symlink(place.path("other.toml"), place.path("cdrelay.toml")).unwrap();
+    assert_eq!(
+        place.complaint(),
+        "cdrelay.toml:6: `target.token` stands in this file, which others can read (mode 0640); run `chmod 600 cdrelay.toml`, or keep the secret in a file of its own"
+    );
+}
+
+#[test]
+fn nothing_that_holds_a_secret_shows_it_when_it_is_debugged() {
+    use cdrelay::target::http::{HttpClient, HttpOptions};
+    let text = changed(
+        "token_file = \"token\"",
+        "token = \"CANARY-token\"\nusername = \"admin\"\npassword = \"CANARY-http\"",
+    )
+    .replace("cdr@", "cdr:CANARY-db@");
+    let config = Place::new(&text).load().unwrap();
+    let options = HttpOptions::for_target(&config.target);
+    let client = HttpClient::new(&options).unwrap();
+    let crm = cdrelay::target::nimbox::Nimbox::new(&config.target).unwrap();
+    let shown = format!(
+        "{config:#?} {:?} {options:?} {client:?} {crm:?}",
+        config.target
+    );
+    assert!(!shown.contains("CANARY"), "{shown}");
+    assert!(shown.contains("Secret(***)"), "{shown}");
+}

@@ -53,13 +53,19 @@ impl Program {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.bare(&["--config", "cdrelay.toml"]);
+        command.args(args);
+        command
+    }
+
+    /// The same, without naming a configuration.
+    pub fn bare(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cdrelay"));
         command
             .env_clear()
             .env("HOME", self.dir.path())
             .env("PATH", "/usr/bin:/bin")
             .current_dir(self.dir.path())
-            .args(["--config", "cdrelay.toml"])
             .args(args)
             .stdin(Stdio::null());
         command

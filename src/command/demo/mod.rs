@@ -13,6 +13,7 @@ use crate::config;
 use crate::report::exit::{Code, Exit};
 use crate::report::text;
 use crate::sandbox::{Contacts, RunningSandbox, Sandbox, SandboxOptions};
+use crate::text::Shown;
 
 pub mod generate;
 
@@ -38,7 +39,7 @@ const RUNS: [(&str, &str, bool); 3] = [
 pub async fn run(context: &Context, args: &DemoArgs) -> Ended {
     let stage = Stage::set(args.dir.clone()).map_err(|error| fail(Code::Internal, &error))?;
     let config = config::load(&stage.config, &|_| None)
-        .map_err(|errors| Exit::new(Code::Internal, errors.to_string()))?;
+        .map_err(|errors| Exit::listing(Code::Internal, &errors.lines()))?;
     let mut reports = Vec::new();
     if context.output == Output::Text {
         context.print(&stage.introduction());
@@ -150,7 +151,11 @@ impl Stage {
     }
 
     fn farewell(&self, calls: u64) -> String {
-        let config = self.config.display();
+        let (config, dir) = (
+            self.config.display().to_string(),
+            self.dir.display().to_string(),
+        );
+        let (config, dir) = (Shown(&config), Shown(&dir));
         format!(
             "\nThe CRM now holds {calls} calls, each once.\n\n\
              The files are in {dir}:\n  \
@@ -161,8 +166,7 @@ impl Stage {
              Look around:\n  \
              cdrelay --config {config} explain 95550142 902125550142\n  \
              cdrelay --config {config} calls --state unmatched\n  \
-             cdrelay --config {config} status\n",
-            dir = self.dir.display()
+             cdrelay --config {config} status\n"
         )
     }
 }

@@ -1,9 +1,10 @@
-//! Names of tables and columns. They go into SQL, so each must match an allow-list, and is quoted there besides.
+//! Names of tables and columns, each held against the allow-list of [`super::super::names`].
 
 use std::collections::BTreeMap;
 
 use super::super::TableName;
 use super::super::keys::ROLES;
+use super::super::names::{COLUMN_NAMES, is_column_name, is_table_part};
 use super::super::nearest::nearest_names;
 use super::super::reader::{Section, shown};
 use super::super::report::{Found, Reported};
@@ -20,8 +21,7 @@ pub(super) fn table(section: &Section<'_>) -> Result<TableName, Reported> {
         Some((schema, name)) => (Some(schema), name),
         None => (None, found.value),
     };
-    let fits = |part: &str| is_name(part, |b| b == b'$');
-    if fits(name) && schema.is_none_or(fits) {
+    if is_table_part(name) && schema.is_none_or(is_table_part) {
         return Ok(TableName {
             schema: schema.map(str::to_owned),
             name: name.to_owned(),
@@ -74,7 +74,7 @@ fn add_column(section: &Section<'_>, role: &str, columns: &mut BTreeMap<String, 
     let Some(found) = section.filled(role) else {
         return;
     };
-    if is_column(found.value) {
+    if is_column_name(found.value) {
         columns.insert(role.to_owned(), found.value.to_owned());
     } else {
         let key = section.key(&shown(role));
@@ -103,7 +103,7 @@ pub(super) fn csv(section: &Section<'_>) -> Result<Option<Vec<String>>, Reported
     let mut columns: Vec<String> = Vec::with_capacity(names.len());
     let mut sound = Ok(());
     for name in names {
-        if !is_column(name.value) {
+        if !is_column_name(name.value) {
             let message = not_a_column("source.csv_columns", name.value);
             sound = Err(section.problem(name.line, KEY, message));
         } else if columns
@@ -124,21 +124,7 @@ pub(super) fn csv(section: &Section<'_>) -> Result<Option<Vec<String>>, Reported
 
 fn not_a_column(key: &str, text: &str) -> String {
     format!(
-        "`{key}`: \"{}\" is no column name; write letters, digits, `_`, `$`, `-` and blanks, not beginning with a digit, at most 64 characters",
+        "`{key}`: \"{}\" is no column name; write {COLUMN_NAMES}",
         shown(text)
     )
-}
-
-/// The allow-list for column names; whoever writes SQL quotes them besides.
-fn is_column(text: &str) -> bool {
-    is_name(text, |b| matches!(b, b'$' | b' ' | b'-'))
-}
-
-fn is_name(text: &str, also: impl Fn(u8) -> bool) -> bool {
-    let mut bytes = text.bytes();
-    text.len() <= 64
-        && bytes
-            .next()
-            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || also(b))
 }

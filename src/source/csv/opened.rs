@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Take};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::CsvSource;
@@ -16,6 +17,8 @@ use crate::source::SourceError;
 pub(super) struct Opened {
     pub(super) records: Records<BufReader<Box<dyn Read + Send>>>,
     pub(super) layout: Layout,
+    /// The fields of the record that was read last.
+    pub(super) fields: Fields,
     /// Whether its columns are named, by a header line or by the user.
     pub(super) named: bool,
 }
@@ -29,7 +32,6 @@ impl CsvSource {
     /// Opens a file up to its present length, or to `most` bytes, and reads its header line, if it has one.
     pub(super) fn begin(&self, file: &LogFile, most: u64) -> Result<Opened, SourceError> {
         let failed = |error| rotation::unreadable(&file.path, error);
-        let name = file.path.display().to_string();
         let handle = file.open()?;
         let found = handle.metadata().map_err(failed)?;
         let written = found.modified().map_err(failed)?;
@@ -42,6 +44,18 @@ impl CsvSource {
         } else {
             Box::new(Promised(handle.take(found.len().min(most))))
         };
+        let settled = file.packed || (age > SETTLED_AFTER && found.len() <= most);
+        self.begin_with(input, settled, &file.path)
+    }
+
+    /// Reads the header line of an open file, if it has one; `path` is for messages.
+    pub(super) fn begin_with(
+        &self,
+        input: Box<dyn Read + Send>,
+        settled: bool,
+        path: &Path,
+    ) -> Result<Opened, SourceError> {
+        let failed = |error| rotation::unreadable(path, error);
         let input = BufReader::with_capacity(BUFFER_BYTES, input);
         let mut lines = Lines::new(input);
         let mut header = None;
@@ -56,12 +70,13 @@ impl CsvSource {
             lines.advance().map_err(failed)?;
         }
         let names = self.csv_columns.as_ref().or(header.as_ref());
+        let name = path.display().to_string();
         let layout = Layout::new(names.map(Vec::as_slice), self.wishes(), &name)?;
-        let settled = file.packed || (age > SETTLED_AFTER && found.len() <= most);
         Ok(Opened {
             named: names.is_some(),
             records: Records::new(lines, layout.counts(), settled),
             layout,
+            fields: Fields::default(),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! One pass over the files that a window needs.
 
 use std::ops::Range;
+use std::path::Path;
 
 use super::CsvSource;
 use super::fields::Fields;
 use super::layout::Layout;
-use super::opened::split;
+use super::opened::{Opened, split};
 use super::records::Entry;
 use super::rotation::{self, Log, LogFile};
 use super::row;
@@ -16,6 +17,14 @@ use crate::source::{CdrRow, SLICE_ROWS, SourceError, StartCell};
 
 /// Read without a pause, so that neither a signal nor the memory waits for a million long records.
 const BLOCK_BYTES: usize = 4 << 20;
+
+/// What was read of a file in one step.
+pub(super) struct Taken {
+    /// Length of the record; 0 for lines that are none.
+    bytes: usize,
+    /// Its row; `None` where it starts outside the window.
+    pub(super) row: Option<CdrRow>,
+}
 
 impl CsvSource {
     /// Spools `window`, and notes what it had to leave out.
@@ -53,28 +62,20 @@ impl CsvSource {
         window: &Range<ColumnTime>,
         spool: &mut Spool,
     ) -> Result<(), SourceError> {
-        let failed = |error| rotation::unreadable(&file.path, error);
         let name = file.path.display().to_string();
         let mut opened = self.begin(file, u64::MAX)?;
-        let mut fields = Fields::default();
         loop {
             let mut rows = Vec::new();
             let mut bytes_read = 0;
             let mut more = true;
             while more && rows.len() < SLICE_ROWS && bytes_read < BLOCK_BYTES {
-                more = match opened.records.advance().map_err(failed)? {
-                    None => false,
-                    Some(Entry::Broken { line, excerpt, .. }) => {
-                        rows.push(row::broken_row(&name, line, &excerpt, self.extra.len()));
-                        true
+                match self.entry(&mut opened, &name, window)? {
+                    None => more = false,
+                    Some(read) => {
+                        bytes_read += read.bytes;
+                        rows.extend(read.row);
                     }
-                    Some(Entry::Record { bytes, unescaped }) => {
-                        bytes_read += bytes.len();
-                        split(&mut fields, &bytes, unescaped);
-                        rows.extend(self.row_of(&opened.layout, &fields, window));
-                        true
-                    }
-                };
+                }
             }
             spool.append(rows)?;
             if !more {
@@ -91,6 +92,30 @@ impl CsvSource {
             self.notes.push(note);
         }
         Ok(())
+    }
+
+    /// The next record, or the next lines that are none, as a row; `None` at the end. `name` is for messages.
+    pub(super) fn entry(
+        &mut self,
+        opened: &mut Opened,
+        name: &str,
+        window: &Range<ColumnTime>,
+    ) -> Result<Option<Taken>, SourceError> {
+        let failed = |error| rotation::unreadable(Path::new(name), error);
+        Ok(match opened.records.advance().map_err(failed)? {
+            None => None,
+            Some(Entry::Broken { line, excerpt, .. }) => Some(Taken {
+                bytes: 0,
+                row: Some(row::broken_row(name, line, &excerpt, self.extra.len())),
+            }),
+            Some(Entry::Record { bytes, unescaped }) => {
+                split(&mut opened.fields, &bytes, unescaped);
+                Some(Taken {
+                    bytes: bytes.len(),
+                    row: self.row_of(&opened.layout, &opened.fields, window),
+                })
+            }
+        })
     }
 
     /// The row of a record, unless it starts outside the window.

@@ -90,7 +90,49 @@ fn value_of(text: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A challenge and how a server writes it: values bare or quoted, with any blanks around.
+    fn written() -> impl Strategy<Value = (Challenge, String)> {
+        let parameter = ("[a-z]{1,8}", "[A-Za-z0-9 ,=\"\\\\é🦀/.]{0,12}", " {0,2}");
+        (
+            "[A-Za-z][A-Za-z0-9-]{0,8}",
+            proptest::collection::vec(parameter, 0..5),
+        )
+            .prop_map(|(scheme, parameters)| {
+                let mut text = format!("{scheme} ");
+                let shown: Vec<String> = parameters
+                    .iter()
+                    .map(|(name, value, blanks)| {
+                        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+                        format!("{name}{blanks}={blanks}\"{value}\"")
+                    })
+                    .collect();
+                text.push_str(&shown.join(", "));
+                let parameters = parameters.into_iter().map(|(n, v, _)| (n, v)).collect();
+                (Challenge { scheme, parameters }, text)
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_server_writes_is_what_is_read(written in proptest::collection::vec(written(), 0..4)) {
+            let (challenges, texts): (Vec<Challenge>, Vec<String>) = written.into_iter().unzip();
+            prop_assert_eq!(parse(&texts.join(", ")), challenges);
+        }
+
+        #[test]
+        fn any_header_is_read_to_its_end(header in "(\\PC|[\\x00-\\x20=,\"\\\\]){0,60}") {
+            for challenge in parse(&header) {
+                prop_assert!(!challenge.scheme.is_empty() && header.contains(&challenge.scheme));
+                prop_assert!(challenge.parameters.len() <= header.len());
+            }
+        }
+    }
 
     #[track_caller]
     fn check(header: &str, expected: &[(&str, &[(&str, &str)])]) {

@@ -130,6 +130,25 @@ impl<'a> HttpOptions<'a> {
     }
 }
 
+/// The header that answers the challenges of a 401 to `url`, and the one that the next request carries: for tests that
+/// make up challenges by the million.
+///
+/// # Errors
+/// [`Fault`], as of a request.
+#[doc(hidden)]
+pub fn answers_to(
+    user: (&str, &str),
+    challenges: &[String],
+    url: &Url,
+) -> Result<(HeaderValue, Option<HeaderValue>), Fault> {
+    let login = Login::new(Some(User {
+        name: user.0.to_owned(),
+        password: user.1.to_owned(),
+    }));
+    let first = login.answer(challenges, None, url)?;
+    Ok((first, login.authorization(url)?))
+}
+
 impl HttpClient {
     /// Sets up a client; nothing is sent yet.
     ///

@@ -272,4 +272,6 @@ fn cut(text: String) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
