@@ -13,6 +13,7 @@ use super::{Context, Ended, fail, now, sync};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::config::Config;
+use crate::fault;
 use crate::intake::Settings;
 use crate::ledger::{Access, DeletionPlan, Ledger, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
@@ -58,8 +59,10 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
     let at = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     let days = Affected::new(from, to, &config);
+    fault::moment!("delete.opened");
     let looked = lost(&config, &settings, &ledger, &days, args.for_good);
     let lost = unless_stopped(context, looked).await??;
+    fault::moment!("delete.looked");
     let counts = ledger.count_delivered(days.readings()).await?;
     let plan = Plan {
         from,
@@ -124,10 +127,13 @@ pub async fn run(context: &Context, args: &DeleteArgs) -> Ended {
             started: at,
         })
         .await?;
+    fault::moment!("delete.begun");
     let deletion = crm.delete(bounds).await;
+    fault::moment!("delete.answered");
     ledger
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
+    fault::moment!("delete.finished");
     ledger.close().await?;
     let exit = exit(&deletion, args.for_good);
     conclude(

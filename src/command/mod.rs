@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::cli::{Cli, Command, Output};
 use crate::config::{self, Config};
 use crate::delivery::Stop;
+use crate::fault;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
@@ -131,10 +132,12 @@ impl Context {
     /// Prints the result on stdout. A reader that went away (`| head`) is no error.
     pub fn print(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        let written = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
-        if let Err(error) = written
+        let mut write = || -> std::io::Result<()> {
+            fault::point!("stdout.before_write");
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        };
+        if let Err(error) = write()
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             self.unwritten.replace(Some(error));
@@ -199,6 +202,7 @@ async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
         _ = interrupt.recv() => Stop::Interrupt,
         _ = terminate.recv() => Stop::Terminate,
     };
+    fault::moment!("signal.heard");
     sender.send_replace(first);
     tokio::select! {
         _ = interrupt.recv() => {}

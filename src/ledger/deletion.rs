@@ -14,6 +14,7 @@ use super::read::identity;
 use super::record::cut;
 use super::store::Store;
 use crate::call::Identity;
+use crate::fault;
 use crate::target;
 
 /// Seconds by which a start on the column's clock and the same start as an instant, or as its frozen rendering's date,
@@ -136,7 +137,7 @@ pub(super) fn begin(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fau
         main: 0,
         around: 0,
     };
-    store.write(dry, |tx, job| {
+    store.write(fault::step!("ledger.deletion_begin"), dry, |tx, job| {
         tx.execute(
             "INSERT INTO deletions (job, from_day, to_day, purpose, started) VALUES (?1, ?2, ?3, ?4, ?5)",
             (
@@ -149,6 +150,7 @@ pub(super) fn begin(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fau
         )?;
         let id = DeletionId(tx.last_insert_rowid());
         let (main, around) = choose(tx, job, id, plan)?;
+        fault::point!("ledger.deletion_begin.chosen");
         apply(tx, job, id, "new")?;
         Ok(Begun { id, main, around })
     })
@@ -160,7 +162,7 @@ pub(super) fn finish(
     at: i64,
     result: &target::Deletion,
 ) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.deletion_finish"), (), |tx, job| {
         let open: Option<String> = {
             let mut statement = tx.prepare(
                 "SELECT purpose FROM deletions WHERE id = ?1 AND job = ?2 AND ended IS NULL",
@@ -194,6 +196,7 @@ pub(super) fn finish(
             "UPDATE deletions SET ended = ?2, outcome = ?3, count = ?4, words = ?5 WHERE id = ?1",
             (id.0, at, outcome, count, words),
         )?;
+        fault::point!("ledger.deletion_finish.noted");
         tx.execute("DELETE FROM deleted_calls WHERE deletion = ?1", [id.0])?;
         Ok(())
     })

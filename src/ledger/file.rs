@@ -13,6 +13,7 @@ use super::header::{APPLICATION_ID, Found, judge};
 use super::lock::{LedgerLock, Witness, beside, create_directory};
 use super::schema::{migrate, verify};
 use super::watch::Watch;
+use crate::fault;
 
 /// What [`init_ledger`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +47,18 @@ pub fn init_ledger(path: &Path, now: i64) -> Result<Accepted, LedgerError> {
             Ok(Accepted::HealthyAlready)
         }
         Found::Absent | Found::Empty(_) => {
+            fault::point!("ledger.accept.judged", |error| LedgerError::io(
+                "create", path, error
+            ));
             put_aside(&beside(path, "-wal"))?;
+            fault::point!("ledger.accept.log_aside", |error| LedgerError::io(
+                "move", path, error
+            ));
             put_aside(&beside(path, "-shm"))?;
             let id = create(path, now)?;
+            fault::point!("ledger.accept.created", |error| LedgerError::io(
+                "write", path, error
+            ));
             Witness::write(path, &id)?;
             Ok(Accepted::New)
         }
@@ -81,8 +91,10 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
             true
         }
     };
-    let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let sql = |error| LedgerError::sql(path, error);
+    fault::point!("ledger.open.judged", sql);
+    let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    fault::point!("ledger.open.connected", sql);
     if db.is_readonly("main").map_err(sql)? {
         return Err(LedgerError::unusable(format!(
             "the ledger `{}` is not writable; run as the user who owns it",
@@ -90,7 +102,9 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
         )));
     }
     migrate(&mut db).map_err(sql)?;
+    fault::point!("ledger.open.migrated", sql);
     let id = verify(path, &db)?;
+    fault::point!("ledger.open.verified", sql);
     match witness {
         Witness::Id(other) if other != id => return Err(foreign_id(path)),
         Witness::Id(_) => {}
@@ -154,6 +168,8 @@ pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
 fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
     create_directory(path)?;
     let new = beside(path, ".new");
+    let io = |error| LedgerError::io("create", &new, error);
+    fault::point!("ledger.create.begun", io);
     for leftover in [
         new.clone(),
         beside(&new, "-wal"),
@@ -172,13 +188,17 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
         .create_new(true)
         .mode(0o600)
         .open(&new)
-        .map_err(|error| LedgerError::io("create", &new, error))?;
+        .map_err(io)?;
     let sql = |error| LedgerError::sql(path, error);
+    fault::point!("ledger.create.file", sql);
     let mut db = connect(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+    fault::point!("ledger.create.wal", sql);
     db.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(sql)?;
+    fault::point!("ledger.create.marked", sql);
     migrate(&mut db).map_err(sql)?;
+    fault::point!("ledger.create.migrated", sql);
     let id: String = db
         .query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
         .map_err(sql)?;
@@ -187,17 +207,22 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
         (&id, now.to_string()),
     )
     .map_err(sql)?;
+    fault::point!("ledger.create.named", sql);
     // Closing the only connection copies the log into the file and removes it.
     db.close().map_err(|(_, error)| sql(error))?;
+    fault::point!("ledger.create.closed", sql);
     File::open(&new)
         .and_then(|file| file.sync_all())
         .map_err(|error| LedgerError::io("write", &new, error))?;
+    fault::point!("ledger.create.before_rename", io);
     std::fs::rename(&new, path).map_err(|error| LedgerError::io("create", path, error))?;
+    fault::point!("ledger.create.renamed", io);
     if let Some(directory) = path.parent() {
         File::open(directory)
             .and_then(|directory| directory.sync_all())
             .map_err(|error| LedgerError::io("write", directory, error))?;
     }
+    fault::point!("ledger.create.synced", io);
     Ok(id)
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::LedgerError;
+use crate::fault;
 
 /// How often a waiting run looks again.
 const POLL: Duration = Duration::from_millis(100);
@@ -56,6 +57,9 @@ impl LedgerLock {
         let lock = lock_path(path);
         create_directory(&lock)?;
         loop {
+            fault::point!("ledger.lock.before_open", |error| LedgerError::io(
+                "open", &lock, error
+            ));
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -64,6 +68,9 @@ impl LedgerLock {
                 .mode(0o600)
                 .open(&lock)
                 .map_err(|error| LedgerError::io("open", &lock, error))?;
+            fault::point!("ledger.lock.opened", |error| LedgerError::io(
+                "lock", &lock, error
+            ));
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(LedgerError::Held { lock }),
@@ -71,6 +78,9 @@ impl LedgerLock {
                     return Err(LedgerError::io("lock", &lock, error));
                 }
             }
+            fault::point!("ledger.lock.locked", |error| LedgerError::io(
+                "read", &lock, error
+            ));
             // Somebody may have removed the file between opening and locking; the lock of a file without a name
             // excludes nobody.
             let ours = file
@@ -109,6 +119,9 @@ impl Witness {
     /// Reads the lock file of the ledger at `path`, at most as much as matters.
     pub(super) fn read(path: &Path) -> Result<Self, LedgerError> {
         let lock = lock_path(path);
+        fault::point!("ledger.witness.read", |error| LedgerError::io(
+            "read", &lock, error
+        ));
         let file = match File::open(&lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Silent),
@@ -134,6 +147,7 @@ impl Witness {
         let lock = lock_path(path);
         let line = format!("{id}\n");
         let write = || -> io::Result<()> {
+            fault::point!("ledger.witness.before_write");
             let file = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -141,8 +155,11 @@ impl Witness {
                 .mode(0o600)
                 .open(&lock)?;
             file.write_all_at(line.as_bytes(), 0)?;
+            fault::point!("ledger.witness.written");
             file.set_len(line.len() as u64)?;
-            file.sync_all()
+            file.sync_all()?;
+            fault::point!("ledger.witness.synced");
+            Ok(())
         };
         write().map_err(|error| LedgerError::io("write", &lock, error))
     }
@@ -160,6 +177,11 @@ pub(super) fn create_directory(file: &Path) -> Result<(), LedgerError> {
     let Some(directory) = file.parent().filter(|p| !p.as_os_str().is_empty()) else {
         return Ok(());
     };
+    fault::point!("ledger.directory", |error| LedgerError::io(
+        "create the directory",
+        directory,
+        error
+    ));
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

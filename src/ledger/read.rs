@@ -9,6 +9,7 @@ use super::entry::{Entry, PendingReason, State, Wires};
 use super::error::Fault;
 use super::store::Store;
 use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
+use crate::fault;
 use crate::target::Receipt;
 
 /// The columns of an [`Entry`], in the order that [`entry`] reads them.
@@ -51,6 +52,7 @@ pub(super) fn entries(
         limit,
     ))?;
     let mut found = Vec::new();
+    fault::point!("ledger.entries");
     while let Some(row) = rows.next()? {
         found.push(entry(row)?);
     }

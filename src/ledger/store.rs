@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::error::{Fault, LedgerError};
 use super::watch::Watch;
 use super::{file, schema};
+use crate::fault::{self, Step};
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,7 @@ impl Store {
         match access {
             Access::ReadWrite => {
                 let opened = file::open_writable(&path, now)?;
+                fault::point!("ledger.open.before_job", sql);
                 opened
                     .db
                     .execute("INSERT OR IGNORE INTO jobs (name) VALUES (?1)", [job])
@@ -64,6 +66,7 @@ impl Store {
                     .db
                     .query_row(number, [job], |row| row.get(0))
                     .map_err(sql)?;
+                fault::point!("ledger.open.job_known", sql);
                 let store = Self {
                     path,
                     db: opened.db,
@@ -94,23 +97,27 @@ impl Store {
         }
     }
 
-    /// One transaction, or `otherwise` for a reader. Fails, with nothing recorded as far as can be known, when the file
+    /// One transaction, or `otherwise` for a reader; `step` names it. Fails, with nothing recorded as far as can be known, when the file
     /// is no longer the one that was opened.
     pub(super) fn write<T>(
         &mut self,
+        step: Step,
         otherwise: T,
         work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let Some(watch) = &mut self.watch else {
             return Ok(otherwise);
         };
+        fault::point!(step, "before");
         watch.check(false)?;
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction, self.job)?;
+        fault::point!(step, "before_commit");
         watch.check(false)?;
         transaction.commit()?;
+        fault::point!(step, "after_commit");
         watch.check(true)?;
         Ok(done)
     }
@@ -119,14 +126,21 @@ impl Store {
     fn close(mut self) -> Result<(), LedgerError> {
         if let Some(watch) = &mut self.watch {
             watch.check(false)?;
+            let sql = |error| LedgerError::sql(&self.path, error);
+            fault::point!("ledger.close.before_checkpoint", sql);
             self.db
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-                .map_err(|error| LedgerError::sql(&self.path, error))?;
+                .map_err(sql)?;
+            fault::point!("ledger.close.checkpointed", sql);
         }
         let path = self.path;
         self.db
             .close()
-            .map_err(|(_, error)| LedgerError::sql(&path, error))
+            .map_err(|(_, error)| LedgerError::sql(&path, error))?;
+        fault::point!("ledger.close.closed", |error| LedgerError::sql(
+            &path, error
+        ));
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     Undated,
 };
 use crate::call::{ColumnTime, TimeKind};
+use crate::fault;
 
 /// What databases differ in. An implementation connects when it is first asked for something, and again after a failure.
 pub(super) trait Dialect: Send {
@@ -363,6 +364,7 @@ impl<D: Dialect> Table<D> {
             self.dialect.close().await;
             return Ok(None);
         }
+        fault::point!("source.slice");
         let layout = self.layout.as_ref().expect("opened after inspection");
         let mut rows = Vec::new();
         let statement = layout.slice(&window, Some(SLICE_ROWS + 1));
@@ -398,6 +400,7 @@ impl<D: Dialect> Table<D> {
             until,
             rows: within_slice(rows, &(window.start..until)),
         };
+        fault::point!("source.slice_read");
         self.state = State::Indexed(until..window.end);
         Ok(Some(slice))
     }

@@ -18,6 +18,7 @@ use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{CONNECT_DEADLINE, PASS_DEADLINE, STATEMENT_DEADLINE, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::fault;
 use crate::text::Shown;
 
 /// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
@@ -65,6 +66,7 @@ impl Dialect for SqliteFile {
             let mut connection = self.connected().await?;
             let place = self.place();
             let described = within(STATEMENT_DEADLINE, &place, DESCRIBING, async {
+                fault::point!("source.inspect");
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = described.await?;
@@ -94,6 +96,7 @@ impl Dialect for SqliteFile {
                 let kind = layout.clock.kind();
                 // A number column that holds text too: SQLite sorts it behind all numbers, and so outside every window.
                 let numbers_only = layout.clock == Clock::Epoch;
+                fault::point!("source.statement");
                 let mut rows = bound(statement).fetch(&mut connection);
                 while let Some(row) = rows.try_next().await.map_err(fail)? {
                     let row = layout.chosen.row(kind, |at| {
@@ -105,8 +108,10 @@ impl Dialect for SqliteFile {
                         })
                     });
                     sink.push(row.map_err(fail)?)?;
+                    fault::point!("source.row");
                 }
                 drop(rows);
+                fault::point!("source.drained");
                 Ok(connection)
             });
             self.connection = Some(drained.await?);
@@ -121,6 +126,7 @@ impl Dialect for SqliteFile {
             let place = self.place();
             let (count, connection) = within(STATEMENT_DEADLINE, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
+                fault::point!("source.count");
                 let row = bound(statement).fetch_one(&mut connection).await;
                 let count: i64 = row.and_then(|row| row.try_get(0)).map_err(fail)?;
                 Ok((count, connection))
@@ -174,6 +180,7 @@ impl SqliteFile {
             }
         }
         within(CONNECT_DEADLINE, &self.place(), OPENING, async {
+            fault::point!("source.connect");
             let fail = |error| self.failure(OPENING, error);
             let mut connection = SqliteConnectOptions::new()
                 .filename(&self.path)

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, watch};
 use super::pipeline::Pipeline;
 use super::slice::Ticket;
 use crate::delivery::{Fate, Settled};
+use crate::fault;
 use crate::ledger::{LedgerError, Recorded, State};
 use crate::target::Receipt;
 
@@ -20,6 +21,7 @@ impl Pipeline<'_> {
     ) -> Result<(), LedgerError> {
         let mut block = Vec::with_capacity(COMMIT);
         while answers.recv_many(&mut block, COMMIT).await > 0 {
+            fault::moment!("sync.answered");
             let records = block
                 .iter()
                 .map(|settled| (settled.parcel.ticket.identity.clone(), recorded(settled)))
@@ -27,7 +29,9 @@ impl Pipeline<'_> {
             self.ledger
                 .record_outcomes(self.run, super::now().timestamp(), records)
                 .await?;
+            fault::moment!("sync.before_count");
             let answered = self.count(&block);
+            fault::moment!("sync.counted");
             self.board.answers_done(answered);
             scouts.send_modify(|n| *n += 1);
             block.clear();

@@ -18,6 +18,7 @@ use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{Ending, Limits, Stop, Summary};
+use crate::fault;
 use crate::intake::{Intake, Settings};
 use crate::ledger::{
     Access, Ledger, LedgerError, LedgerLock, PlanContext, Purpose, RunRecord, RunStart, State,
@@ -94,6 +95,7 @@ pub async fn sync(
             lock = LedgerLock::acquire(&config.ledger.path, args.wait) => lock?,
         })
     };
+    fault::moment!("sync.locked");
     let access = if args.dry_run {
         Access::ReadOnly
     } else {
@@ -108,6 +110,7 @@ pub async fn sync(
             started: now,
         })
         .await?;
+    fault::moment!("sync.started");
     let counts = ledger.counts().await?;
     // An unmatched call proves it as well: the CRM has understood a request.
     let proven = [State::Delivered, State::Rejected, State::Unmatched]
@@ -168,6 +171,7 @@ pub async fn sync(
         }
         Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
     };
+    fault::moment!("sync.sent");
     board.progress().finish();
     remarks.unmatched = board.unmatched_in_window();
     remarks.rejected = board.rejected_in_window();
@@ -209,10 +213,12 @@ pub async fn sync(
         requests_retried: report.requests.retried,
     };
     ledger.finish_run(run, record).await?;
+    fault::moment!("sync.finished");
     if matches!(report.exit.code, Code::Settled | Code::Look) {
         tidy(config, &ledger, window, mode, now).await?;
     }
     ledger.close().await?;
+    fault::moment!("sync.closed");
     Ok((report, remarks))
 }
 

@@ -10,6 +10,7 @@ use super::records::Entry;
 use super::rotation::{self, Log, LogFile};
 use super::row;
 use crate::call::{ColumnTime, TimeKind};
+use crate::fault;
 use crate::source::columns::parse_time_text;
 use crate::source::spool::{Spool, SpooledWindow};
 use crate::source::{CdrRow, SLICE_ROWS, SourceError, StartCell};
@@ -23,6 +24,7 @@ impl CsvSource {
         &mut self,
         window: Range<ColumnTime>,
     ) -> Result<SpooledWindow, SourceError> {
+        fault::point!("source.csv.find");
         let log = Log::find(&self.path)?;
         let mut spool = Spool::new()?;
         self.notes.clear();
@@ -55,6 +57,7 @@ impl CsvSource {
         let failed = |error| rotation::unreadable(&file.path, error);
         let name = file.path.display().to_string();
         let mut opened = self.begin(file, u64::MAX)?;
+        fault::point!("source.csv.opened", failed);
         let mut fields = Fields::default();
         loop {
             let mut rows = Vec::new();
@@ -75,6 +78,7 @@ impl CsvSource {
                     }
                 };
             }
+            fault::point!("source.csv.block", failed);
             spool.append(rows)?;
             if !more {
                 break;

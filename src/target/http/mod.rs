@@ -204,6 +204,9 @@ impl HttpClient {
         authorization: Option<&HeaderValue>,
         repeat: Repeat,
     ) -> Result<Reply, Fault> {
+        crate::fault::point!("target.before_request", |error: std::io::Error| {
+            Fault::Unreachable(format!("no connection to the CRM: {error}"))
+        });
         let response = match self.send(url, authorization).await {
             Err(error)
                 if repeat == Repeat::Once
@@ -220,7 +223,13 @@ impl HttpClient {
             result => result,
         }
         .map_err(fault::explain)?;
+        crate::fault::point!("target.answered", |error: std::io::Error| Fault::Garbled(
+            format!("no complete reply: {error}")
+        ));
         let reply = read(response).await?;
+        crate::fault::point!("target.replied", |error: std::io::Error| Fault::Garbled(
+            format!("no complete reply: {error}")
+        ));
         self.leave_idle();
         tracing::debug!(
             status = reply.status,

@@ -1,0 +1,107 @@
+//! Every point, every kind of fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::scenarios::{ALL, scenario};
+use super::stage::Scenario;
+
+#[test]
+fn a_first_run_survives_a_fault_at_every_point() {
+    sweep("first");
+}
+
+#[test]
+fn a_full_run_after_a_change_of_rules_survives_a_fault_at_every_point() {
+    sweep("changed");
+}
+
+#[test]
+fn a_deletion_survives_a_fault_at_every_point() {
+    sweep("deletion");
+}
+
+#[test]
+fn the_run_after_a_killed_deletion_survives_a_fault_at_every_point() {
+    sweep("after_deletion");
+}
+
+#[test]
+fn accepting_a_new_ledger_survives_a_fault_at_every_point() {
+    sweep("accepted");
+}
+
+#[test]
+fn a_run_from_a_spooled_file_survives_a_fault_at_every_point() {
+    sweep("csv");
+}
+
+/// Runs the job with the faults that are due, each on a copy of its own.
+#[track_caller]
+fn sweep(name: &str) {
+    let scenario = scenario(name);
+    let faults = if long() {
+        every_passage(scenario)
+    } else {
+        every_point(scenario)
+    };
+    let begun = Instant::now();
+    let met = faults
+        .iter()
+        .filter(|fault| scenario.survives(fault))
+        .count();
+    println!(
+        "{name}: {} passages, {} faults, {met} of them met, {:.1} s",
+        scenario.passages.len(),
+        faults.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(met * 10 >= faults.len() * 9, "{met} of {}", faults.len());
+}
+
+/// Each kind of fault at each passage.
+fn every_passage(scenario: &Scenario) -> Vec<String> {
+    let kinds = ["kill", "error", "full"];
+    (1..=scenario.passages.len())
+        .flat_map(|n| kinds.map(|kind| format!("{n}:{kind}")))
+        .collect()
+}
+
+/// Each kind of fault at the first passage through each point that no earlier job has, a kill at the last one, and one
+/// kind at the points that another job is tried at.
+fn every_point(scenario: &Scenario) -> Vec<String> {
+    let earlier: BTreeSet<&str> = ALL
+        .iter()
+        .take_while(|other| other.name != scenario.name)
+        .flat_map(|other| other.passages.iter().map(|passage| passage.point.as_str()))
+        .collect();
+    let mut points: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
+    for passage in &scenario.passages {
+        points
+            .entry(&passage.point)
+            .or_insert((0, passage.can_fail))
+            .0 += 1;
+    }
+    let mut faults = Vec::new();
+    for (turn, (point, (passages, can_fail))) in points.into_iter().enumerate() {
+        let kinds: &[&str] = if can_fail {
+            &["kill", "error", "full"]
+        } else {
+            &["kill"]
+        };
+        if earlier.contains(point) {
+            faults.push(format!("{point}#1:{}", kinds[turn % kinds.len()]));
+            continue;
+        }
+        faults.extend(kinds.iter().map(|kind| format!("{point}#1:{kind}")));
+        if passages > 1 {
+            faults.push(format!("{point}#{passages}:kill"));
+        }
+    }
+    faults
+}
+
+/// Whether the long version is asked for.
+pub(crate) fn long() -> bool {
+    std::env::var("CDRELAY_SOAK").is_ok_and(|length| length == "long")
+}
