@@ -55,11 +55,12 @@ pub fn init_ledger(path: &Path, now: i64) -> Result<Accepted, LedgerError> {
                 "move", path, error
             ));
             put_aside(&beside(path, "-shm"))?;
-            let id = create(path, now)?;
+            // The witness goes first: a kill between the two leaves a ledger that is missing still, and can be accepted
+            // again. The other way round it would leave a ledger that its own lock file disowns.
+            create(path, now, |id| Witness::write(path, id))?;
             fault::point!("ledger.accept.created", |error| LedgerError::io(
                 "write", path, error
             ));
-            Witness::write(path, &id)?;
             Ok(Accepted::New)
         }
     }
@@ -87,7 +88,8 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
             return Err(missing(path, "is missing"));
         }
         (Found::Absent, Witness::Silent) => {
-            create(path, now)?;
+            // The witness comes later: a kill in between leaves no trace of a ledger that never was in its place.
+            create(path, now, |_| Ok(()))?;
             true
         }
     };
@@ -165,7 +167,12 @@ pub(super) fn length(path: &Path) -> Result<u64, LedgerError> {
 }
 
 /// Creates an empty ledger under another name and renames it into place, so that a kill leaves none or a whole one.
-fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
+/// `announce` hears its id while it is complete and durable, but not in its place yet.
+fn create(
+    path: &Path,
+    now: i64,
+    announce: impl FnOnce(&str) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
     create_directory(path)?;
     let new = beside(path, ".new");
     let io = |error| LedgerError::io("create", &new, error);
@@ -214,6 +221,7 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
     File::open(&new)
         .and_then(|file| file.sync_all())
         .map_err(|error| LedgerError::io("write", &new, error))?;
+    announce(&id)?;
     fault::point!("ledger.create.before_rename", io);
     std::fs::rename(&new, path).map_err(|error| LedgerError::io("create", path, error))?;
     fault::point!("ledger.create.renamed", io);
@@ -223,7 +231,7 @@ fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
             .map_err(|error| LedgerError::io("write", directory, error))?;
     }
     fault::point!("ledger.create.synced", io);
-    Ok(id)
+    Ok(())
 }
 
 /// Opens without creating, with everything set that is not kept in the file.
