@@ -188,29 +188,33 @@ impl From<LedgerError> for Exit {
     }
 }
 
-/// Tells the verb about the first signal; ends with the second.
-async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
+/// Listens from now on, not only from when it is first waited for: a signal that came before that would end the program
+/// at once. Tells the verb about the first signal; ends with the second.
+fn listen_for_signals(sender: watch::Sender<Stop>) -> impl Future<Output = Code> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let listening = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        tracing::warn!("cannot listen for signals; a signal will end the program at once");
-        return std::future::pending().await;
-    };
-    let first = tokio::select! {
-        _ = interrupt.recv() => Stop::Interrupt,
-        _ = terminate.recv() => Stop::Terminate,
-    };
-    fault::moment!("signal.heard");
-    sender.send_replace(first);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    match first {
-        Stop::Terminate => Code::Terminated,
-        Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
+    );
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = listening else {
+            tracing::warn!("cannot listen for signals; a signal will end the program at once");
+            return std::future::pending().await;
+        };
+        let first = tokio::select! {
+            _ = interrupt.recv() => Stop::Interrupt,
+            _ = terminate.recv() => Stop::Terminate,
+        };
+        fault::moment!("signal.heard");
+        sender.send_replace(first);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        match first {
+            Stop::Terminate => Code::Terminated,
+            Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
+        }
     }
 }
 
