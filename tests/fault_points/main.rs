@@ -21,6 +21,9 @@ mod unruly;
 
 mod crm;
 mod ledger;
+mod names;
+mod order;
 mod scenarios;
+mod signals;
 mod stage;
 mod sweep;
