@@ -13,8 +13,8 @@ pub(crate) type Key = (String, String, String);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Book {
     pub(crate) held: Golden,
-    ids: BTreeMap<Key, i64>,
-    last_id: i64,
+    pub(crate) ids: BTreeMap<Key, i64>,
+    pub(crate) last_id: i64,
     /// Numbers that no contact has.
     pub(crate) unknown: BTreeSet<String>,
     /// Numbers that it refuses for good.
