@@ -57,6 +57,11 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes"
     )]
     Delete(DeleteArgs),
+    /// Delete the calls of a range of days and send them again, by today's rules, zone and rows
+    #[command(
+        after_help = "Examples:\n  cdrelay rebuild --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay rebuild --from 2026-11-02 --to 2026-11-04 --yes\n\nWhatever interrupts it, the next `cdrelay sync` finishes it."
+    )]
+    Rebuild(RebuildArgs),
     /// Is everything ready? One line each, with the mend
     Check,
     /// Each rule step that numbers go through, and the result
@@ -134,6 +139,29 @@ pub struct DeleteArgs {
     /// Keep the calls out: no later run sends them, until `sync --resend`
     #[arg(long)]
     pub for_good: bool,
+    /// Delete even calls that the source no longer holds and nobody could send again
+    #[arg(long)]
+    pub allow_loss: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Show what would be deleted and sent again; send nothing, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `rebuild`
+#[derive(Debug, Clone, Args)]
+pub struct RebuildArgs {
+    /// First day, inclusive: YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub from: String,
+    /// Last day, inclusive: YYYY-MM-DD
+    #[arg(long, value_name = "DAY")]
+    pub to: String,
     /// Delete even calls that the source no longer holds and nobody could send again
     #[arg(long)]
     pub allow_loss: bool,

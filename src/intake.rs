@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::call::{Call, ColumnTime, Identity, PhoneNumber, TimeKind, WireForm};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
-use crate::cdr::{Assembled, Assembly, merge, select, wire};
+use crate::cdr::{Assembled, Assembly, Other, merge, select, wire};
 use crate::config::{Config, Side};
 use crate::number::chain::{Chain, Verdict};
 use crate::number::registry;
@@ -51,6 +51,42 @@ pub struct Batch {
     pub calls: Vec<Candidate>,
     /// Rows the slice brought, those left out included.
     pub rows: u64,
+    /// Rows that are in none of the calls, sorted.
+    pub others: Vec<Other>,
+}
+
+impl Batch {
+    /// Whether a call of this identity is among the calls.
+    #[must_use]
+    pub fn holds(&self, identity: &Identity) -> bool {
+        self.calls
+            .binary_search_by(|candidate| candidate.call.identity.cmp(identity))
+            .is_ok()
+    }
+
+    /// The row with the start and the numbers of this identity that is in none of the calls.
+    #[must_use]
+    pub fn other(&self, identity: &Identity) -> Option<&Other> {
+        let wanted = (
+            identity.start,
+            identity.source.as_str(),
+            identity.destination.as_str(),
+        );
+        let at = self.others.partition_point(|other| {
+            (
+                other.start,
+                other.source.as_str(),
+                other.destination.as_str(),
+            ) < wanted
+        });
+        self.others.get(at).filter(|other| {
+            (
+                other.start,
+                other.source.as_str(),
+                other.destination.as_str(),
+            ) == wanted
+        })
+    }
 }
 
 /// What the intake has counted so far.
@@ -318,6 +354,7 @@ impl<'a> Intake<'a> {
             until: slice.until,
             calls,
             rows: assembled.counts.read,
+            others: assembled.others,
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Assembled {
     pub counts: RowCounts,
     /// Up to five of the invalid rows.
     pub invalid: Vec<InvalidRow>,
+    /// Every row with a start that is in none of the calls, sorted.
+    pub others: Vec<Other>,
 }
 
 /// The figures of a slice. `read` is the sum of the five reasons to skip, `merged`, and the number of calls.
@@ -92,6 +94,30 @@ pub struct InvalidRow {
     pub reason: String,
 }
 
+/// A row of the slice that is no call of the window: what was sent of it earlier is not gone from the source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Other {
+    /// Start as the column holds it.
+    pub start: ColumnTime,
+    /// Raw source.
+    pub source: String,
+    /// Raw destination.
+    pub destination: String,
+    /// It lies outside of the window, and belongs to another one; otherwise it was left out.
+    pub beyond: bool,
+}
+
+impl Other {
+    fn of(row: CdrRow, start: ColumnTime, beyond: bool) -> Self {
+        Self {
+            start,
+            source: row.source,
+            destination: row.destination,
+            beyond,
+        }
+    }
+}
+
 impl Assembly<'_> {
     /// The calls of a slice's rows.
     #[must_use]
@@ -103,6 +129,7 @@ impl Assembly<'_> {
                 StartCell::At(at) => {
                     let resolved = self.clock.resolve(at, row.origin.uniqueid.as_deref());
                     if !self.window.contains(resolved.instant) {
+                        done.others.push(Other::of(row, at, true));
                         continue;
                     }
                     Some((at, resolved))
@@ -112,13 +139,17 @@ impl Assembly<'_> {
             done.counts.read += 1;
             let skip = select::classify(&row, self.select, self.empty_source);
             match (skip, start) {
-                (Some(skip), _) => done.skip(skip, row),
+                (Some(skip), start) => {
+                    done.skip(skip, &row);
+                    done.others
+                        .extend(start.map(|(at, _)| Other::of(row, at, false)));
+                }
                 (None, Some((at, resolved))) => {
                     done.counts.note(resolved.note);
                     legs.push(leg(row, at, resolved));
                 }
                 // A row without a start is invalid, and was skipped above.
-                (None, None) => done.skip(Skip::Invalid("it has no start".to_owned()), row),
+                (None, None) => done.skip(Skip::Invalid("it has no start".to_owned()), &row),
             }
         }
         let recordingfile = self
@@ -128,17 +159,18 @@ impl Assembly<'_> {
         let legs_in = legs.len();
         done.calls = merge::merge(legs, recordingfile);
         done.counts.merged = (legs_in - done.calls.len()) as u64;
+        done.others.sort_unstable();
         done
     }
 }
 
 impl Assembled {
-    fn skip(&mut self, skip: Skip, row: CdrRow) {
+    fn skip(&mut self, skip: Skip, row: &CdrRow) {
         let count = match skip {
             Skip::Invalid(reason) => {
                 if self.invalid.len() < EXAMPLES {
                     self.invalid.push(InvalidRow {
-                        uniqueid: row.origin.uniqueid,
+                        uniqueid: row.origin.uniqueid.clone(),
                         reason,
                     });
                 }

@@ -11,7 +11,7 @@ use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::cli::{CallsArgs, Output};
 use crate::config::Config;
-use crate::ledger::{Access, Collision, Filter, Ledger, Listed};
+use crate::ledger::{Access, Collision, Filter, Ledger, Listed, Missing};
 use crate::report::exit::{Code, Exit};
 use crate::text::{Shown, visible_json};
 
@@ -163,6 +163,9 @@ fn line(text: &mut String, call: &Listed, config: &Config) {
     if call.drift {
         text.push_str("  [drift]");
     }
+    if let Some(missing) = missing(call.missing) {
+        let _ = write!(text, "  [{}]", missing.replace('_', " "));
+    }
     if let Some(words) = call.words.as_deref().filter(|words| !words.is_empty()) {
         let _ = write!(text, "  {}", Shown(words));
     }
@@ -190,12 +193,22 @@ fn object(call: &Listed) -> Value {
         "last_attempt": call.last_attempt,
         "reason": call.words,
         "drift": call.drift,
+        "missing": missing(call.missing),
         "contact_id": call.receipt.contact_id,
         "call_id": call.receipt.call_id,
         "uniqueid": call.origin.uniqueid,
         "linkedid": call.origin.linkedid,
         "disposition": call.disposition.as_str(),
     })
+}
+
+/// Why a due call is not sent: the word on record.
+fn missing(missing: Missing) -> Option<&'static str> {
+    match missing {
+        Missing::Nothing => None,
+        Missing::Row => Some("row_gone"),
+        Missing::Selection => Some("row_left_out"),
+    }
 }
 
 /// A start as the column holds it.

@@ -23,6 +23,7 @@ pub mod delete;
 pub mod demo;
 pub mod explain;
 pub mod init;
+pub mod rebuild;
 pub mod sandbox;
 pub mod status;
 pub mod sync;
@@ -105,6 +106,7 @@ async fn verb(context: &Context, command: &Command) -> Ended {
     match command {
         Command::Sync(args) => sync::run(context, args).await,
         Command::Delete(args) => delete::run(context, args).await,
+        Command::Rebuild(args) => rebuild::run(context, args).await,
         Command::Check => check::run(context).await,
         Command::Explain(args) => explain::run(context, args),
         Command::Calls(args) => calls::run(context, args).await,

@@ -9,12 +9,16 @@ use serde_json::{Value, json};
 use super::{Context, Ended, now};
 use crate::cli::Output;
 use crate::config::Config;
-use crate::ledger::{Access, Counts, Ledger, Purpose, Run, State};
+use crate::ledger::{Access, Counts, Ledger, Purpose, Run, Stage, State};
 use crate::report::exit::{Code, Exit};
 use crate::text::{Shown, count};
 
 /// Runs that are shown.
 const RUNS: usize = 5;
+
+/// What to do about an interrupted deletion, and about an open rebuild.
+const AGAIN: &str = "run it again if it is still wanted";
+const GOES_ON: &str = "the next `cdrelay sync` goes on with it";
 
 /// Shows how the replication stands; reads the ledger beside a run that is under way.
 pub async fn run(context: &Context) -> Ended {
@@ -31,15 +35,26 @@ pub async fn run(context: &Context) -> Ended {
             .await?
             .into_iter()
             .map(|deletion| {
-                let fate = match deletion.purpose {
-                    Purpose::Withdraw => "no run sends its calls",
-                    Purpose::SendAgain | Purpose::Rebuild => "its calls are due again",
+                let days = format!("{} to {}", deletion.days.start(), deletion.days.end());
+                let (what, next) = match (deletion.purpose, deletion.stage) {
+                    (Purpose::Withdraw, _) => (
+                        format!("a deletion of {days} was interrupted: no run sends its calls"),
+                        AGAIN,
+                    ),
+                    (Purpose::SendAgain, _) => (
+                        format!("a deletion of {days} was interrupted: its calls are due again"),
+                        AGAIN,
+                    ),
+                    (Purpose::Rebuild, Stage::Asked) => (
+                        format!("a rebuild of {days}: the deletion is not confirmed"),
+                        GOES_ON,
+                    ),
+                    (Purpose::Rebuild, Stage::Sending) => (
+                        format!("a rebuild of {days}: its calls are not all sent again"),
+                        GOES_ON,
+                    ),
                 };
-                format!(
-                    "{} to {} was interrupted: {fate}",
-                    deletion.days.start(),
-                    deletion.days.end()
-                )
+                Unfinished { what, next }
             })
             .collect(),
         now: at,
@@ -58,8 +73,14 @@ struct Standing {
     runs: Vec<Run>,
     success: Option<Run>,
     full: Option<Run>,
-    unfinished: Vec<String>,
+    unfinished: Vec<Unfinished>,
     now: i64,
+}
+
+/// A deletion or a rebuild that did not come to its end.
+struct Unfinished {
+    what: String,
+    next: &'static str,
 }
 
 impl Standing {
@@ -137,6 +158,20 @@ impl Standing {
                 self.counts.collisions
             );
         }
+        for (n, what) in [
+            (
+                self.counts.without_row,
+                "due, and the source does not hold the row any more: not sent",
+            ),
+            (
+                self.counts.left_out,
+                "due, and the row is left out now: not sent",
+            ),
+        ] {
+            if n > 0 {
+                let _ = writeln!(text, "    no row      {n} ({what})");
+            }
+        }
         let _ = writeln!(
             text,
             "  last full run  {}",
@@ -145,11 +180,8 @@ impl Standing {
                 |age| format!("{} ago", span(age))
             )
         );
-        for days in &self.unfinished {
-            let _ = writeln!(
-                text,
-                "  unfinished     a deletion of {days}; run it again if it is still wanted"
-            );
+        for Unfinished { what, next } in &self.unfinished {
+            let _ = writeln!(text, "  unfinished     {what}; {next}");
         }
         text.push_str("  runs\n");
         for run in &self.runs {
@@ -206,7 +238,8 @@ impl Standing {
             "collisions": self.counts.collisions,
             "last_success_age_s": self.age(self.success.as_ref()).map(|age| age.as_secs()),
             "last_full_success_age_s": self.age(self.full.as_ref()).map(|age| age.as_secs()),
-            "unfinished_deletions": self.unfinished,
+            "missing": {"gone": self.counts.without_row, "left_out": self.counts.left_out},
+            "unfinished_deletions": self.unfinished.iter().map(|one| &one.what).collect::<Vec<_>>(),
             "runs": runs,
         })
     }

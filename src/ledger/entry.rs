@@ -132,6 +132,55 @@ impl PendingReason {
     }
 }
 
+/// Why a call that is due cannot be sent: the source is the truth, and what it does not give is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Missing {
+    /// Nothing is in the way.
+    #[default]
+    Nothing,
+    /// The source does not hold its row any more.
+    Row,
+    /// The source holds its row, and `[select]` leaves it out.
+    Selection,
+}
+
+impl Missing {
+    const ALL: [Self; 3] = [Self::Nothing, Self::Row, Self::Selection];
+
+    /// The number in the ledger's `calls.missing`.
+    pub(super) const fn code(self) -> i64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Row => 1,
+            Self::Selection => 2,
+        }
+    }
+
+    /// Reads [`Missing::code`].
+    pub(super) fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|missing| missing.code() == code)
+    }
+}
+
+impl Entry {
+    /// Whether its frozen key stands for it at the CRM, now or soon: no other call may take it. A call that waits for
+    /// today's form has none, and one that is due without a row is never sent.
+    #[must_use]
+    pub fn holds_its_key(&self) -> bool {
+        if self.pending == Some(PendingReason::Rebuild) {
+            return false;
+        }
+        match self.state {
+            State::Pending | State::InFlight => self.missing == Missing::Nothing,
+            State::Delivered
+            | State::Withdrawn
+            | State::Unmatched
+            | State::Rejected
+            | State::Held => true,
+        }
+    }
+}
+
 /// What the ledger holds about one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -139,7 +188,8 @@ pub struct Entry {
     pub identity: Identity,
     /// What became of it.
     pub state: State,
-    /// Why it is due; `Some` exactly where `state` is pending.
+    /// Why it is due: `Some` where `state` is pending. A withdrawn call has [`PendingReason::Rebuild`] where a rebuild
+    /// found nothing to send in its place: it is sent as soon as there is something.
     pub pending: Option<PendingReason>,
     /// Times that it was sent, or about to be sent when the run was killed. Retries within one run count as one.
     pub attempts: u32,
@@ -149,6 +199,8 @@ pub struct Entry {
     pub content_hash: i64,
     /// Whether it is on record as drifting.
     pub drift: bool,
+    /// Why it cannot be sent although it is due, as the last run over it saw.
+    pub missing: Missing,
     /// The CRM's last word that it holds the call.
     pub receipt: Receipt,
     /// The frozen wire form, where it was asked for; see [`Wires`].

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params_from_iter};
 
-use super::entry::{Collision, PendingReason, State};
+use super::entry::{Collision, Missing, PendingReason, State};
 use super::error::Fault;
-use super::read::{identity, reason, state, wire};
+use super::read::{identity, missing, reason, state, wire};
 use super::runs::RunId;
 use super::store::Store;
 use crate::call::{ColumnTime, Disposition, Identity, Origin, WireForm};
@@ -24,6 +24,10 @@ pub struct Counts {
     pub drift: u64,
     /// Identities folded into another one for their wire key.
     pub collisions: u64,
+    /// Calls that are due and whose row the source does not hold any more.
+    pub without_row: u64,
+    /// Calls that are due and whose row `[select]` leaves out.
+    pub left_out: u64,
 }
 
 /// Which calls to list.
@@ -62,6 +66,8 @@ pub struct Listed {
     pub last_attempt: Option<i64>,
     /// Whether today's settings would send something else.
     pub drift: bool,
+    /// Why it cannot be sent although it is due; [`Missing::Nothing`] where it is not due.
+    pub missing: Missing,
     /// The CRM's receipt.
     pub receipt: Receipt,
     /// The frozen wire form.
@@ -138,8 +144,20 @@ pub(super) fn counts(store: &Store) -> Result<Counts, Fault> {
             "SELECT min(instant) FROM calls INDEXED BY calls_unsettled WHERE job = ?1 AND state NOT IN (0, 1) AND state IN (4, 5)",
         )?
         .query_row([store.job], |row| row.get(0))?;
+    let missing = |missing: Missing| -> Result<u64, Fault> {
+        let n: i64 = store
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM calls INDEXED BY calls_unsettled \
+                 WHERE job = ?1 AND state NOT IN (0, 1) AND state IN (4, 5) AND missing = ?2",
+            )?
+            .query_row((store.job, missing.code()), |row| row.get(0))?;
+        Ok(n.cast_unsigned())
+    };
     Ok(Counts {
         by_state,
+        without_row: missing(Missing::Row)?,
+        left_out: missing(Missing::Selection)?,
         oldest_pending: oldest,
         drift: number(
             "SELECT count(*) FROM calls INDEXED BY calls_drifting WHERE job = ?1 AND drift = 1",
@@ -168,7 +186,8 @@ pub(super) fn list(
          (SELECT a.words FROM attempts a WHERE a.call = c.id ORDER BY a.id DESC LIMIT 1), \
          c.attempts, c.last_attempt, c.drift, c.existing, c.contact_id, c.call_id, \
          w.initiated, w.source, w.destination, w.duration, w.url, \
-         o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, '') \
+         o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, ''), \
+         iif(c.state IN (4, 5), c.missing, 0) \
          FROM calls c {index} LEFT JOIN wire_forms w ON w.call = c.id LEFT JOIN origins o ON o.call = c.id \
          LEFT JOIN settings s ON s.id = c.settings WHERE c.job = ?"
     );
@@ -337,5 +356,6 @@ fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
         },
         disposition: Disposition::parse(&row.get::<_, String>(22)?),
         settings: row.get(23)?,
+        missing: missing(row.get(24)?)?,
     })
 }

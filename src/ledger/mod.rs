@@ -26,11 +26,12 @@ mod read;
 mod record;
 mod runs;
 mod schema;
+mod selection;
 mod store;
 mod watch;
 
-pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Selection, UnfinishedDeletion};
-pub use entry::{Collision, Entry, Intent, PendingReason, Recorded, State, Wires};
+pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Stage, UnfinishedDeletion};
+pub use entry::{Collision, Entry, Intent, Missing, PendingReason, Recorded, State, Wires};
 pub use error::LedgerError;
 pub use file::{Accepted, init_ledger};
 pub use header::APPLICATION_ID;
@@ -39,6 +40,7 @@ pub use lock::{LedgerLock, lock_path};
 pub use plan::{Action, Decision, PlanContext, plan};
 pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
+pub use selection::Selection;
 pub use store::Access;
 
 use crate::call::{ColumnTime, Identity, PhoneNumber, WireForm};
@@ -117,7 +119,24 @@ impl Ledger {
             .await
     }
 
-    /// Who owns the wire key of each form, among the calls of this job: the first that was frozen with it.
+    /// The calls that start in `range` and are pending or in flight, ordered by identity, those after `after`, at most
+    /// `limit`, without their wire forms. Fewer than `limit`: there are no more.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn due(
+        &self,
+        range: Range<ColumnTime>,
+        after: Option<Identity>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.door
+            .ask(move |store| read::due(store, &range, after.as_ref(), limit))
+            .await
+    }
+
+    /// Who owns the wire key of each form, among the calls of this job: the first that was frozen with it and
+    /// [holds its key](Entry::holds_its_key).
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -191,14 +210,25 @@ impl Ledger {
             .await
     }
 
-    /// Records that today's rules drop these calls, which are pending to be rebuilt: they become withdrawn. Calls in any
-    /// other state stay as they are.
+    /// Records that there is nothing to send in the place of these calls, which are pending to be rebuilt: they become
+    /// withdrawn until there is something. Calls in any other state stay as they are.
     ///
     /// # Errors
     /// [`LedgerError`]
     pub async fn record_dropped(&self, identities: Vec<Identity>) -> Result<(), LedgerError> {
         self.door
             .ask(move |store| record::withdrawn(store, &identities))
+            .await
+    }
+
+    /// Sets or clears the mark of calls that are due and cannot be sent. Those that have it as given already cost no
+    /// write; an intent clears it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn record_missing(&self, calls: Vec<(Identity, Missing)>) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::missing(store, &calls))
             .await
     }
 
@@ -223,6 +253,16 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         self.door
             .ask(move |store| record::collisions(store, run, &collisions))
+            .await
+    }
+
+    /// Removes the record that these identities were folded. The intent of a call that goes out itself does so, too.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn forget_collisions(&self, folded: Vec<Identity>) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| record::forget_collisions(store, &folded))
             .await
     }
 
@@ -252,7 +292,7 @@ impl Ledger {
         self.door.ask(move |store| runs::latest(store, limit)).await
     }
 
-    /// The latest run that ended with 0 or 3, of one mode or of any.
+    /// The latest run that ended with 0 or 3, of one mode or of any but `rebuild`, which looks at a few days only.
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -338,8 +378,27 @@ impl Ledger {
             .await
     }
 
+    /// Records that a rebuild that the CRM has not confirmed is about to be asked for again: what it may delete is made
+    /// due once more, as the calls are now. The request may leave only after this has returned.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::Internal`] for a deletion that is not open, or is confirmed.
+    pub async fn repeat_deletion(
+        &self,
+        id: DeletionId,
+        plan: DeletionPlan,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| deletion::repeat(store, id, &plan))
+            .await
+    }
+
     /// Records how a deletion ended, at `at` (Unix seconds). Where nothing was deleted, every call that is still as the
     /// deletion left it goes back to its former state; where nobody knows, all stays due.
+    ///
+    /// A rebuild stays open, but where nothing was deleted: to be asked for again where nobody knows, to be sent where it
+    /// is confirmed, or refused after it may have been done. Open rebuilds whose days this deletion covers are not asked
+    /// for again.
     ///
     /// # Errors
     /// [`LedgerError`]; [`LedgerError::Internal`] for a deletion that is not open.
@@ -354,7 +413,17 @@ impl Ledger {
             .await
     }
 
-    /// Deletions whose answer was never recorded, the oldest first.
+    /// Closes a rebuild whose calls were all sent again. One that the CRM has not confirmed stays open.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn close_rebuild(&self, id: DeletionId, at: i64) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| deletion::close_rebuild(store, id, at))
+            .await
+    }
+
+    /// Deletions whose answer was never recorded, and rebuilds that are not finished, the oldest first.
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -374,7 +443,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<(Identity, i64)>, LedgerError> {
         self.door
-            .ask(move |store| deletion::delivered_in(store, &instants, after.as_ref(), limit))
+            .ask(move |store| selection::delivered_in(store, &instants, after.as_ref(), limit))
             .await
     }
 
@@ -384,7 +453,7 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn count_delivered(&self, readings: Vec<Selection>) -> Result<Vec<u64>, LedgerError> {
         self.door
-            .ask(move |store| deletion::count_delivered(store, &readings))
+            .ask(move |store| selection::count_delivered(store, &readings))
             .await
     }
 

@@ -62,19 +62,20 @@ pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Dec
     let action = match entry.state {
         State::Delivered if ctx.resend => Action::Resend,
         State::Delivered => Action::Settled,
-        State::Withdrawn if ctx.resend => Action::Resend,
-        State::Withdrawn => Action::Withdrawn,
-        State::Unmatched if ctx.full || ctx.resend || rested(entry, ctx) => Action::Recheck,
-        State::Unmatched => Action::Settled,
-        State::Rejected if ctx.full || ctx.resend => Action::Resend,
-        State::Rejected => Action::Settled,
-        State::Pending if entry.pending == Some(PendingReason::Rebuild) => {
+        // Nothing of it is at the CRM: today's form, or nothing.
+        State::Pending | State::Withdrawn if entry.pending == Some(PendingReason::Rebuild) => {
             if today.is_some() {
                 Action::Send
             } else {
                 Action::Dropped
             }
         }
+        State::Withdrawn if ctx.resend => Action::Resend,
+        State::Withdrawn => Action::Withdrawn,
+        State::Unmatched if ctx.full || ctx.resend || rested(entry, ctx) => Action::Recheck,
+        State::Unmatched => Action::Settled,
+        State::Rejected if ctx.full || ctx.resend => Action::Resend,
+        State::Rejected => Action::Settled,
         State::Pending | State::InFlight => Action::Resend,
         State::Held => Action::Held,
     };
@@ -97,6 +98,7 @@ fn rested(entry: &Entry, ctx: &PlanContext) -> bool {
 mod tests {
     use super::*;
     use crate::call::{ColumnTime, Fold, Identity, RawNumber};
+    use crate::ledger::Missing;
     use crate::target::Receipt;
 
     /// Content hash of the frozen form of every entry here.
@@ -132,6 +134,7 @@ mod tests {
             last_attempt,
             content_hash: FROZEN,
             drift: false,
+            missing: Missing::Nothing,
             receipt: Receipt::default(),
             wire: None,
         }
@@ -197,13 +200,16 @@ mod tests {
 
     #[test]
     fn a_rebuilt_call_takes_todays_form() {
-        let pending = entry(State::Pending, Some(PendingReason::Rebuild), Some(0));
-        check(&pending, [Action::Send; 3], [false, false]);
-        assert_eq!(
-            plan(Some(&pending), Some(OTHER), &FULL).action,
-            Action::Send
-        );
-        assert_eq!(plan(Some(&pending), None, &FULL).action, Action::Dropped);
+        // Withdrawn, because there was nothing to send in its place before.
+        for state in [State::Pending, State::Withdrawn] {
+            let pending = entry(state, Some(PendingReason::Rebuild), Some(0));
+            check(&pending, [Action::Send; 3], [false, false]);
+            for ctx in [INCREMENTAL, FULL, RESEND] {
+                let action = |today| plan(Some(&pending), today, &ctx).action;
+                assert_eq!(action(Some(OTHER)), Action::Send);
+                assert_eq!(action(None), Action::Dropped);
+            }
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Faul
         }
         if block.len() < BLOCK {
             tx.execute(
-                "DELETE FROM collisions WHERE job = ?1 AND start < ?2",
+                "DELETE FROM collisions WHERE job = ?1 AND (start < ?2 OR owner_start < ?2)",
                 (job, before.0),
             )?;
         }

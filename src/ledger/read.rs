@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::entry::{Entry, PendingReason, State, Wires};
+use super::entry::{Entry, Missing, PendingReason, State, Wires};
 use super::error::Fault;
 use super::store::Store;
 use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
@@ -13,8 +13,8 @@ use crate::fault;
 use crate::target::Receipt;
 
 /// The columns of an [`Entry`], in the order that [`entry`] reads them.
-const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, c.reason, c.attempts, c.last_attempt, \
-     c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, \
+const COLUMNS: &str = "c.start, c.fold, c.source, c.destination, c.state, iif(c.state = 1, c.prior_reason, c.reason), \
+     c.attempts, c.last_attempt, c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, c.missing, \
      w.initiated, w.source, w.destination, w.duration, w.url";
 
 pub(super) fn entries(
@@ -59,6 +59,44 @@ pub(super) fn entries(
     Ok(found)
 }
 
+pub(super) fn due(
+    store: &Store,
+    range: &Range<ColumnTime>,
+    after: Option<&Identity>,
+    limit: usize,
+) -> Result<Vec<Entry>, Fault> {
+    let mut statement = store.db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM calls c INDEXED BY calls_unsettled LEFT JOIN wire_forms w ON w.call = 0 \
+         WHERE c.job = ?1 AND c.state NOT IN (0, 1) AND c.state IN (4, 5) AND c.start >= ?2 AND c.start < ?3 \
+         AND (c.start, c.fold, c.source, c.destination) > (?2, ?4, ?5, ?6) \
+         ORDER BY c.start, c.fold, c.source, c.destination LIMIT ?7"
+    ))?;
+    // No identity sorts before one with a fold of -1.
+    let (start, fold, source, destination) = after.map_or((range.start.0, -1, "", ""), |last| {
+        (
+            last.start.0,
+            i64::from(last.fold.0),
+            last.source.as_str(),
+            last.destination.as_str(),
+        )
+    });
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((
+        store.job,
+        start,
+        range.end.0,
+        fold,
+        source,
+        destination,
+        limit,
+    ))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(entry(row)?);
+    }
+    Ok(found)
+}
+
 pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Identity>>, Fault> {
     // Without the hints, SQLite prefers to walk the whole table in the order of `call`.
     let mut statement = store.db.prepare_cached(
@@ -66,6 +104,7 @@ pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Ide
          FROM wire_forms w INDEXED BY wire_forms_key \
          CROSS JOIN calls c ON c.job = w.job AND c.start = w.start AND c.id = w.call \
          WHERE w.job = ?1 AND w.key_hash = ?2 AND w.initiated = ?3 AND w.source = ?4 AND w.destination = ?5 \
+         AND iif(c.state = 1, c.prior_reason, c.reason) IS NOT 4 AND NOT (c.state IN (4, 5) AND c.missing <> 0) \
          ORDER BY +w.call LIMIT 1",
     )?;
     let owner = |form: &WireForm| {
@@ -158,6 +197,10 @@ pub(super) fn reason(code: Option<i64>) -> Result<Option<PendingReason>, Fault> 
         .transpose()
 }
 
+pub(super) fn missing(code: i64) -> Result<Missing, Fault> {
+    Missing::from_code(code).ok_or(Fault::Damaged)
+}
+
 /// The frozen wire form of one call.
 pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fault> {
     let mut statement = db.prepare_cached(
@@ -184,6 +227,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
             contact_id: row.get(11)?,
             call_id: row.get(12)?,
         },
-        wire: wire(row, 13)?,
+        missing: missing(row.get(13)?)?,
+        wire: wire(row, 14)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::entry::{Collision, Intent, PendingReason, Recorded, State};
+use super::entry::{Collision, Intent, Missing, PendingReason, Recorded, State};
 use super::error::Fault;
 use super::read;
 use super::runs::RunId;
@@ -77,8 +77,8 @@ pub(super) fn still_unmatched(
 pub(super) fn withdrawn(store: &mut Store, identities: &[Identity]) -> Result<(), Fault> {
     store.write(fault::step!("ledger.dropped"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
-            "UPDATE calls SET state = 1, reason = NULL, drift = 0 WHERE job = ?1 AND start = ?2 AND fold = ?3 \
-             AND source = ?4 AND destination = ?5 AND state = 4 AND reason = 4",
+            "UPDATE calls SET state = 1, reason = NULL, prior_state = 4, prior_reason = 4, drift = 0, missing = 0 \
+             WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5 AND state = 4 AND reason = 4",
         )?;
         for id in identities {
             statement.execute((job, id.start.0, id.fold.0, id.source.as_str(), id.destination.as_str()))?;
@@ -98,6 +98,47 @@ pub(super) fn drift(store: &mut Store, drift: &[(Identity, bool)]) -> Result<(),
         }
         Ok(())
     })
+}
+
+pub(super) fn missing(store: &mut Store, calls: &[(Identity, Missing)]) -> Result<(), Fault> {
+    store.write(fault::step!("ledger.missing"), (), |tx, job| {
+        let mut statement = tx.prepare_cached(
+            "UPDATE calls SET missing = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
+             AND destination = ?5 AND state IN (4, 5) AND missing <> ?6",
+        )?;
+        for (id, missing) in calls {
+            statement.execute((
+                job,
+                id.start.0,
+                id.fold.0,
+                id.source.as_str(),
+                id.destination.as_str(),
+                missing.code(),
+            ))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn forget_collisions(store: &mut Store, folded: &[Identity]) -> Result<(), Fault> {
+    store.write(fault::step!("ledger.forget_collisions"), (), |tx, job| {
+        folded.iter().try_for_each(|id| unfold(tx, job, id))
+    })
+}
+
+/// A call that goes to the CRM itself is not kept out any more.
+fn unfold(tx: &Transaction<'_>, job: i64, id: &Identity) -> Result<(), Fault> {
+    tx.prepare_cached(
+        "DELETE FROM collisions WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
+    )?
+    .execute((
+        job,
+        id.start.0,
+        id.fold.0,
+        id.source.as_str(),
+        id.destination.as_str(),
+    ))?;
+    Ok(())
 }
 
 pub(super) fn collisions(
@@ -143,6 +184,22 @@ struct Known {
     attempts: u32,
     prior: Option<State>,
     prior_reason: Option<PendingReason>,
+}
+
+impl Known {
+    /// Nothing of it is at the CRM, and today's form takes the place of the frozen one.
+    fn is_rebuilt(&self) -> bool {
+        let reason = match self.state {
+            State::Withdrawn => self.prior_reason,
+            State::Delivered
+            | State::Unmatched
+            | State::Rejected
+            | State::Pending
+            | State::InFlight
+            | State::Held => self.reason,
+        };
+        reason == Some(PendingReason::Rebuild)
+    }
 }
 
 fn known(tx: &Transaction<'_>, job: i64, id: &Identity) -> Result<Option<Known>, Fault> {
@@ -199,6 +256,7 @@ fn first(
         wire.content_hash(),
         settings,
     ))?;
+    unfold(tx, job, id)?;
     freeze(tx, job, call, intent, wire)
 }
 
@@ -212,7 +270,7 @@ fn again(
 ) -> Result<(), Fault> {
     let id = &intent.identity;
     match &intent.wire {
-        Some(wire) if known.reason == Some(PendingReason::Rebuild) => {
+        Some(wire) if known.is_rebuilt() => {
             tx.prepare_cached(
                 "UPDATE calls SET instant = ?6, content_hash = ?7, settings = ?8, drift = 0 \
                  WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
@@ -227,6 +285,7 @@ fn again(
                 wire.content_hash(),
                 settings,
             ))?;
+            unfold(tx, job, id)?;
             freeze(tx, job, known.id, intent, wire)?;
         }
         Some(wire) if read::frozen(tx, known.id)?.as_ref() != Some(wire) => {
@@ -239,7 +298,7 @@ fn again(
     // What was in flight when a run was killed may have been sent: nothing takes that back. What was frozen anew just
     // now stays frozen.
     let (prior, prior_reason) = match known.state {
-        State::Pending if known.reason == Some(PendingReason::Rebuild) && intent.wire.is_some() => {
+        State::Pending | State::Withdrawn if known.is_rebuilt() && intent.wire.is_some() => {
             (State::Pending, Some(PendingReason::Deleted))
         }
         State::InFlight => (State::Pending, Some(PendingReason::Retry)),
@@ -251,7 +310,7 @@ fn again(
         | State::Held => (known.state, known.reason),
     };
     tx.prepare_cached(
-        "UPDATE calls SET state = 5, reason = NULL, prior_state = ?6, prior_reason = ?7, attempts = attempts + 1 \
+        "UPDATE calls SET state = 5, reason = NULL, prior_state = ?6, prior_reason = ?7, attempts = attempts + 1, missing = 0 \
          WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5",
     )?
     .execute((

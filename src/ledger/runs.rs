@@ -119,7 +119,7 @@ pub(super) fn latest(store: &Store, limit: usize) -> Result<Vec<Run>, Fault> {
 
 pub(super) fn last_success(store: &Store, mode: Option<&str>) -> Result<Option<Run>, Fault> {
     let mut statement = store.db.prepare_cached(&format!(
-        "{SELECT} WHERE r.job = ?1 AND r.exit_code IN (0, 3) AND (?2 IS NULL OR r.mode = ?2) ORDER BY r.id DESC LIMIT 1"
+        "{SELECT} WHERE r.job = ?1 AND r.exit_code IN (0, 3) AND (?2 IS NULL AND r.mode <> 'rebuild' OR r.mode = ?2) ORDER BY r.id DESC LIMIT 1"
     ))?;
     Ok(statement.query_row((store.job, mode), run).optional()?)
 }

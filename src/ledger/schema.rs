@@ -8,7 +8,10 @@ use super::error::{LedgerError, damaged, newer};
 use crate::fault;
 
 /// The migrations, in order; the schema's version is their number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_ledger.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0002_rebuild.sql"),
+];
 
 /// The schema's version: the number of the last migration.
 pub(super) const LATEST: i64 = MIGRATIONS.len() as i64;

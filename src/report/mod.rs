@@ -1,5 +1,6 @@
 //! What a run adds up to, and how it is shown: the numbers here, the words in [`text`], the verdict in [`exit`].
 
+use chrono::NaiveDate;
 use serde::Serialize;
 
 pub mod exit;
@@ -14,7 +15,7 @@ pub struct RunReport {
     pub job: String,
     /// Number of the run in the ledger; 0 with `--dry-run`.
     pub run_id: i64,
-    /// `incremental` or `full`.
+    /// `incremental`, `full` or `rebuild`.
     pub mode: Mode,
     /// Nothing was sent.
     pub dry_run: bool,
@@ -28,15 +29,46 @@ pub struct RunReport {
     pub collisions: u64,
     /// Known calls that today's settings or rows would send differently.
     pub drift: u64,
+    /// Due calls of the window that the source does not give any more; in none of the figures above.
+    pub missing: Missing,
     /// Requests.
     pub requests: Requests,
     /// How long it took.
     pub timings: Timings,
     /// How it ended.
     pub exit: Exit,
+    /// Rebuilds that the run took up first; left out where there was none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rebuilds: Vec<Rebuilt>,
 }
 
-/// The two kinds of run.
+/// An interrupted rebuild that a run took up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rebuilt {
+    /// First day.
+    pub from: NaiveDate,
+    /// Last day, inclusive.
+    pub to: NaiveDate,
+    /// How many calls the CRM says it deleted, where it was asked now and confirmed it.
+    pub deleted: Option<u64>,
+    /// What sending its calls came to; `None`: it did not get that far.
+    pub sync: Option<Box<RunReport>>,
+    /// How it ended; 0 and 3: it is finished.
+    pub exit: Exit,
+}
+
+/// Calls that are due, and that the source does not give any more: they are never sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// The source does not hold the row.
+    pub gone: u64,
+    /// The row is there, and left out by `[select]`, or as invalid.
+    pub left_out: u64,
+    /// Either, after a rebuild had deleted them: they were withdrawn now.
+    pub withdrawn: u64,
+}
+
+/// The kinds of run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -44,15 +76,18 @@ pub enum Mode {
     Incremental,
     /// Asks again about everything that the CRM did not take.
     Full,
+    /// Sends what a rebuild had deleted.
+    Rebuild,
 }
 
 impl Mode {
-    /// `incremental` or `full`.
+    /// `incremental`, `full` or `rebuild`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incremental => "incremental",
             Self::Full => "full",
+            Self::Rebuild => "rebuild",
         }
     }
 }

@@ -66,6 +66,7 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
             ),
         );
     }
+    missing(&mut text, report);
     line(&mut text, "requests", &requests(report));
     line(&mut text, "time", &time(report));
     clock(&mut text, remarks.clock);
@@ -234,6 +235,31 @@ fn requests(report: &RunReport) -> String {
         report.timings.latency_ms.p50,
         report.timings.latency_ms.p95
     )
+}
+
+/// Due calls that the source does not give any more, and what to do about them.
+fn missing(text: &mut String, report: &RunReport) {
+    let sentences = [
+        (
+            report.missing.gone,
+            "due, and the source does not hold the row any more: not sent; `cdrelay calls --state pending` marks them; they are \
+             sent where the rows come back, else forgotten after `ledger.retention`",
+        ),
+        (
+            report.missing.left_out,
+            "due, and the row is left out now: not sent; `cdrelay calls --state pending` marks them; they are sent where \
+             `[select]` takes the rows in again, else forgotten after `ledger.retention`",
+        ),
+        (
+            report.missing.withdrawn,
+            "of a rebuild without a row to send: withdrawn, until there is one",
+        ),
+    ];
+    for (n, what) in sentences {
+        if n > 0 {
+            line(text, "no row", &format!("{} {what}", count(n, "call")));
+        }
+    }
 }
 
 fn time(report: &RunReport) -> String {

@@ -19,6 +19,10 @@ pub(crate) static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         after_deletion(),
         accepted(),
         csv(),
+        rebuild(),
+        taken_up(),
+        older(),
+        row_gone(),
     ];
     for scenario in &mut all {
         scenario.walk();
@@ -213,6 +217,136 @@ fn csv() -> Scenario {
     }
 }
 
+/// A rebuild of everything after a change of the rules, which parts what had one key, and drops a number.
+fn rebuild() -> Scenario {
+    let (scene, crm) = delivered();
+    let (from, to) = (date(-7), date(1));
+    let before = golden(&scene.rows);
+    // The same in plain code: local numbers get another area code, and one number is left out.
+    let rows: Vec<Row> = scene
+        .rows
+        .iter()
+        .filter(|row| row.dst != DROPPED)
+        .cloned()
+        .map(|mut row| {
+            if row.dst.len() == 8 && row.dst.starts_with('9') {
+                row.dst = format!("90412{}", &row.dst[1..]);
+            }
+            row
+        })
+        .collect();
+    let after = golden(&rows);
+    let dropped = format!("0212{}", &DROPPED[1..]);
+    let mut settled: BTreeMap<Key, &str> =
+        after.keys().map(|key| (key.clone(), "delivered")).collect();
+    let gone = before
+        .keys()
+        .find(|key| key.2 == dropped)
+        .expect("it was sent");
+    settled.insert(gone.clone(), "withdrawn");
+    Scenario {
+        files: files(&scene.program),
+        config: changed_rules(&scene.config(CRM)),
+        book: crm.book(),
+        afterwards: vec![(args("sync --full"), vec![0])],
+        golden: after,
+        settled,
+        untouched: Some(before),
+        ..blank(
+            "rebuild",
+            Job::Rebuild,
+            &scene.rows,
+            &format!("rebuild --from {from} --to {to} --yes --output json"),
+        )
+    }
+}
+
+/// The run that takes up a rebuild which was killed when its deletion was on record and had not left.
+fn taken_up() -> Scenario {
+    let whole = rebuild();
+    let crm = Crm::start(whole.book.clone());
+    let program = whole.program(&crm.url());
+    let command: Vec<&str> = whole.command.iter().map(String::as_str).collect();
+    let ended = disturb(&program, &command, "delete.begun#1:kill");
+    assert_eq!(ended.signal, Some(9), "{ended:?}");
+    assert!(crm.book().deletions.is_empty());
+    Scenario {
+        name: "taken_up",
+        job: Job::Sync,
+        files: files(&program),
+        command: args("sync --full --output json"),
+        ..whole
+    }
+}
+
+/// A first run on an empty ledger that an older version made.
+fn older() -> Scenario {
+    let rows = office();
+    let mut scenario = Scenario {
+        afterwards: vec![(args("sync"), vec![0])],
+        ..blank("older", Job::Sync, &rows, "sync --output json")
+    };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("ledger.db");
+    let db = rusqlite::Connection::open(&path).expect("a database");
+    db.pragma_update(None, "journal_mode", "WAL")
+        .expect("a log");
+    db.execute_batch(include_str!("../../src/ledger/migrations/0001_ledger.sql"))
+        .expect("the first schema");
+    let id = "0123456789abcdef0123456789abcdef";
+    db.execute(
+        "INSERT INTO meta VALUES ('ledger_id', ?1), ('created', '0')",
+        [id],
+    )
+    .expect("an id");
+    db.pragma_update(None, "application_id", cdrelay::ledger::APPLICATION_ID)
+        .expect("a mark");
+    db.pragma_update(None, "user_version", 1)
+        .expect("a version");
+    db.close().expect("closed");
+    let bytes = std::fs::read(&path).expect("a file");
+    scenario.files.insert("ledger.db".to_owned(), bytes);
+    scenario
+        .files
+        .insert("ledger.db.lock".to_owned(), format!("{id}\n").into_bytes());
+    scenario
+}
+
+/// A full run after a deletion whose days lost a row of the source in the meantime.
+fn row_gone() -> Scenario {
+    let (scene, crm) = delivered();
+    let day = middle_day();
+    let delete = ["delete", "--from", &day, "--to", &day, "--yes"];
+    assert_eq!(scene.program.run(&delete).code, 0);
+    let book = crm.book();
+    let golden = golden(&scene.rows);
+    let taken = golden.keys().find(|key| !book.held.contains_key(*key));
+    let taken = taken.expect("one was deleted").clone();
+    let lost = scene
+        .rows
+        .iter()
+        .find(|row| row.src == taken.1 && taken.2.ends_with(&row.dst[1..]));
+    let lost = lost.expect("its row").uniqueid.clone();
+    let removed = scene
+        .source()
+        .execute("DELETE FROM cdr WHERE uniqueid = ?1", [lost]);
+    assert_eq!(removed.expect("a statement"), 1);
+    let mut scenario = Scenario {
+        files: files(&scene.program),
+        book,
+        afterwards: vec![(args("sync --full"), vec![0])],
+        ..blank(
+            "row_gone",
+            Job::Sync,
+            &scene.rows,
+            "sync --full --output json",
+        )
+    };
+    scenario.golden.remove(&taken);
+    scenario.settled.insert(taken, "pending");
+    scenario
+}
+
 /// These rows in a SQLite file, nothing sent yet, all of them to be delivered.
 fn blank(name: &'static str, job: Job, rows: &[Row], command: &str) -> Scenario {
     let scene = Scene::of(rows.to_vec());
@@ -231,6 +365,7 @@ fn blank(name: &'static str, job: Job, rows: &[Row], command: &str) -> Scenario 
             .map(|key| (key.clone(), "delivered"))
             .collect(),
         golden,
+        untouched: None,
         deleted: Vec::new(),
         passages: Vec::new(),
     }
@@ -289,7 +424,24 @@ fn row(
 
 /// The date on the wire two days ago.
 fn middle_day() -> String {
-    stamp(now() - 2 * 86_400, ' ')[..10].to_owned()
+    date(-2)
+}
+
+/// A date so many days from now.
+fn date(days: i64) -> String {
+    stamp(now() + days * 86_400, ' ')[..10].to_owned()
+}
+
+/// A number that the changed rules drop.
+const DROPPED: &str = "92853353";
+
+/// Another area code for local numbers, and one number less.
+fn changed_rules(config: &str) -> String {
+    let drop =
+        format!("[[rules]]\nname = \"gone\"\nmatch = \"_{DROPPED}\"\ndrop = true\n\n[[rules]]");
+    config
+        .replace("0212${EXTEN:1}", "0412${EXTEN:1}")
+        .replacen("[[rules]]", &drop, 1)
 }
 
 /// What lies in a program's directory, but its configuration and the CRM's token.

@@ -40,6 +40,26 @@ fn a_run_from_a_spooled_file_survives_a_fault_at_every_point() {
     sweep("csv");
 }
 
+#[test]
+fn a_rebuild_survives_a_fault_at_every_point() {
+    sweep("rebuild");
+}
+
+#[test]
+fn the_run_that_takes_up_a_rebuild_survives_a_fault_at_every_point() {
+    sweep("taken_up");
+}
+
+#[test]
+fn bringing_an_older_ledger_up_to_date_survives_a_fault_at_every_point() {
+    sweep("older");
+}
+
+#[test]
+fn a_run_that_finds_a_row_gone_survives_a_fault_at_every_point() {
+    sweep("row_gone");
+}
+
 /// Runs the job with the faults that are due, each on a copy of its own.
 #[track_caller]
 fn sweep(name: &str) {

@@ -2,17 +2,17 @@
 //! holds; and what the CRM's count says about its reading.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use chrono::{Days, NaiveDate, NaiveTime};
 
-use crate::call::Identity;
+use crate::call::{Identity, TimeKind};
 use crate::cdr::when::day_bounds;
 use crate::cdr::window::Window;
 use crate::command::sync;
 use crate::config::Config;
 use crate::intake::{Intake, Settings};
-use crate::ledger::{Ledger, Selection};
+use crate::ledger::{DeletionPlan, Ledger, Purpose, Selection};
 use crate::report::exit::Exit;
 
 /// Calls that are read from the ledger at a time.
@@ -22,40 +22,80 @@ const PAGE: usize = 4_096;
 /// and takes the day named first along, the days it deletes begin that much before the same days in UTC. In the west
 /// they end later, within the day after the last one.
 const EASTERNMOST: i64 = 14 * 3600;
+/// Westernmost offset in use (Baker Island).
+const WESTERNMOST: i64 = -12 * 3600;
+
+/// How much earlier or later than today's zone says a call may start by the zone that its form was frozen under.
+const ANOTHER_ZONE: i64 = 2 * 86_400;
 
 /// The days, as sets of calls. Whether the CRM's days are local, UTC or those of its own place, and whether its bounds
 /// leave the two dates on the wire alone or only the midnights that begin them, is not known; every call that any reading
 /// takes along is looked after.
-pub(super) struct Affected {
+pub(in crate::command) struct Affected {
+    /// The days that the request is about: those that were named, for a rebuild a day more on either side.
+    pub(in crate::command) asked: RangeInclusive<NaiveDate>,
+    days: RangeInclusive<NaiveDate>,
+    purpose: Purpose,
     /// The named days, local.
-    pub(super) main: Selection,
+    main: Selection,
     /// Everything that any reading takes along.
-    pub(super) around: Selection,
+    around: Selection,
     readings: Vec<Selection>,
     all: Range<i64>,
 }
 
+/// Where the sets of [`Affected::sets`] stand, behind the five readings.
+pub(super) const EDGES: usize = 5;
+
 impl Affected {
-    pub(super) fn new(from: NaiveDate, to: NaiveDate, config: &Config) -> Self {
+    /// What a deletion of the days `from..=to` affects.
+    pub(in crate::command) fn new(
+        days: RangeInclusive<NaiveDate>,
+        purpose: Purpose,
+        config: &Config,
+    ) -> Self {
+        let (from, to) = days.clone().into_inner();
+        if purpose != Purpose::Rebuild {
+            return Self::of(days, purpose, config);
+        }
+        // A call of the named days may get another key, and must not survive with the old one: with a day more on either
+        // side it goes whatever the CRM takes for a day.
+        let asked = before(from)..=after(to);
         let zone = config.source.timezone;
-        let before = from.checked_sub_days(Days::new(1)).unwrap_or(from);
-        let after = to.checked_add_days(Days::new(1)).unwrap_or(to);
+        let mut affected = Self::of(asked, purpose, config);
+        affected.main.instants = vec![day_bounds(from, zone).start..day_bounds(to, zone).end];
+        affected.readings[0] = affected.main.clone();
+        affected.days = days;
+        affected
+    }
+
+    fn of(asked: RangeInclusive<NaiveDate>, purpose: Purpose, config: &Config) -> Self {
+        let (from, to) = asked.clone().into_inner();
+        Self {
+            days: asked.clone(),
+            asked,
+            purpose,
+            ..Self::around(from, to, config)
+        }
+    }
+
+    fn around(from: NaiveDate, to: NaiveDate, config: &Config) -> Self {
+        let zone = config.source.timezone;
+        let (before, after) = (before(from), after(to));
         let local = |first: NaiveDate, last: NaiveDate| {
             day_bounds(first, zone).start..day_bounds(last, zone).end
         };
-        let utc = |first: NaiveDate, last: NaiveDate| {
-            let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc().timestamp();
-            midnight(first)..midnight(last.checked_add_days(Days::new(1)).unwrap_or(last))
-        };
+        let utc = |first: NaiveDate, last: NaiveDate| midnight(first)..midnight(self::after(last));
         let set = |range: Range<i64>| Selection {
             instants: vec![range],
-            wire_dates: None,
+            ..Selection::default()
         };
         let main = set(local(from, to));
         let eastern = |range: Range<i64>| range.start - EASTERNMOST..range.end;
         let around = Selection {
             instants: vec![eastern(local(before, after)), eastern(utc(before, after))],
             wire_dates: Some(before..=after),
+            ..Selection::default()
         };
         // Between two midnights, both excluded: the first date goes, the second stays.
         let midnights = |first: Range<i64>, last: Range<i64>| first.start + 1..last.start;
@@ -71,6 +111,9 @@ impl Affected {
         let wide_utc = utc(before, after);
         let all = wide.start.min(wide_utc.start) - 86_400..wide.end.max(wide_utc.end) + 86_400;
         Self {
+            asked: from..=to,
+            days: from..=to,
+            purpose: Purpose::SendAgain,
             main,
             around,
             readings,
@@ -78,26 +121,85 @@ impl Affected {
         }
     }
 
-    /// Named days and everything affected, then the other readings of the bounds.
-    pub(super) fn readings(&self) -> Vec<Selection> {
-        self.readings.clone()
+    /// Named days and everything affected, then the other readings of the bounds; from [`EDGES`] on, what these readings
+    /// leave standing of the named days: any reading, UTC days, UTC midnights.
+    pub(super) fn sets(&self) -> Vec<Selection> {
+        let mut sets = self.readings.clone();
+        let (first, last) = self.asked.clone().into_inner();
+        let any = midnight(first) - WESTERNMOST..midnight(after(last)) - EASTERNMOST;
+        for reading in [
+            any,
+            self.readings[2].instants[0].clone(),
+            self.readings[4].instants[0].clone(),
+        ] {
+            sets.push(Selection {
+                instants: self
+                    .main
+                    .instants
+                    .iter()
+                    .flat_map(|main| {
+                        [
+                            main.start..main.end.min(reading.start),
+                            main.start.max(reading.end)..main.end,
+                        ]
+                    })
+                    .collect(),
+                ..Selection::default()
+            });
+        }
+        sets
+    }
+
+    /// The deletion for the ledger. `kind` is the time column's: for local time a rebuild takes the calls by the day that
+    /// the column names, whatever zone their forms were frozen under.
+    pub(in crate::command) fn plan(&self, kind: TimeKind, started: i64) -> DeletionPlan {
+        let rebuild = self.purpose == Purpose::Rebuild;
+        let (first, last) = self.days.clone().into_inner();
+        let starts = match kind {
+            TimeKind::Wall if rebuild => Some(midnight(first)..midnight(after(last))),
+            TimeKind::Wall | TimeKind::Instant => None,
+        };
+        DeletionPlan {
+            days: self.days.clone(),
+            purpose: self.purpose,
+            main: Selection {
+                starts,
+                ..self.main.clone()
+            },
+            around: self.around.clone(),
+            certain: rebuild.then(|| self.asked.clone()),
+            window: self.all.start - ANOTHER_ZONE..self.all.end + ANOTHER_ZONE,
+            started,
+        }
     }
 }
 
-/// How many delivered calls of the affected days the source no longer holds. With `for_good` those of the named days
-/// are meant to go.
+fn before(day: NaiveDate) -> NaiveDate {
+    day.checked_sub_days(Days::new(1)).unwrap_or(day)
+}
+
+fn after(day: NaiveDate) -> NaiveDate {
+    day.checked_add_days(Days::new(1)).unwrap_or(day)
+}
+
+fn midnight(day: NaiveDate) -> i64 {
+    day.and_time(NaiveTime::MIN).and_utc().timestamp()
+}
+
+/// How many delivered calls of the affected days the source no longer holds, and what its time column holds. For
+/// [`Purpose::Withdraw`] those of the named days are meant to go.
 pub(super) async fn lost(
     config: &Config,
     settings: &Settings<'_>,
     ledger: &Ledger,
     days: &Affected,
-    for_good: bool,
-) -> Result<u64, Exit> {
+) -> Result<(u64, TimeKind), Exit> {
     let window = Window {
         since: days.all.start,
         until: days.all.end,
     };
     let (source, profile) = sync::connect_source(config).await?;
+    let kind = profile.time;
     let (mut intake, _) = Intake::open(settings, source, profile, window).await?;
     let mut after: Option<Identity> = None;
     let mut delivered = Vec::new();
@@ -133,7 +235,8 @@ pub(super) async fn lost(
                 .count();
             for (identity, instant) in delivered.drain(..ready) {
                 let ours = affected(days, instant);
-                let meant = for_good && days.main.instants[0].contains(&instant);
+                let meant =
+                    days.purpose == Purpose::Withdraw && days.main.instants[0].contains(&instant);
                 if ours && !meant && !held.contains(&identity) {
                     lost += 1;
                 }
@@ -142,7 +245,9 @@ pub(super) async fn lost(
                 break;
             }
         }
-        let Some(until) = until else { return Ok(lost) };
+        let Some(until) = until else {
+            return Ok((lost, kind));
+        };
         held.retain(|identity| identity.start >= until);
     }
 }
@@ -156,29 +261,58 @@ fn affected(days: &Affected, instant: i64) -> bool {
 }
 
 /// What the CRM's count says about its reading of the bounds, where the readings differ.
-pub(super) fn reading(deleted: u64, counts: &[u64]) -> Option<&'static str> {
-    let [local, _, utc, local_midnights, utc_midnights] = counts else {
-        return None;
-    };
-    let names = [
-        (
-            *local,
-            "the two dates on the wire are left alone, and days are local",
-        ),
-        (
-            *utc,
-            "the two dates on the wire are left alone, and days are UTC",
-        ),
-        (
-            *local_midnights,
-            "only the midnights that begin the two dates on the wire are left alone, and days are local",
-        ),
-        (
-            *utc_midnights,
-            "only the midnights that begin the two dates on the wire are left alone, and days are UTC",
-        ),
-    ];
-    let mut fitting = names.iter().filter(|(n, _)| *n == deleted);
-    let first = fitting.next()?;
-    fitting.next().is_none().then_some(first.1)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The days between the two dates, local.
+    LocalDays,
+    /// The days between the two dates, UTC.
+    UtcDays,
+    /// From the midnight that begins the first date to the one that begins the second, local.
+    LocalMidnights,
+    /// The same in UTC.
+    UtcMidnights,
+}
+
+impl Reading {
+    /// The one reading that holds as many calls as were deleted, by the counts of [`Affected::sets`].
+    pub(super) fn of(deleted: u64, counts: &[u64]) -> Option<Self> {
+        let [local, _, utc, local_midnights, utc_midnights, ..] = counts else {
+            return None;
+        };
+        let readings = [
+            (*local, Self::LocalDays),
+            (*utc, Self::UtcDays),
+            (*local_midnights, Self::LocalMidnights),
+            (*utc_midnights, Self::UtcMidnights),
+        ];
+        let mut fitting = readings.iter().filter(|(n, _)| *n == deleted);
+        let first = fitting.next()?;
+        fitting.next().is_none().then_some(first.1)
+    }
+
+    /// In words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::LocalDays => "the two dates on the wire are left alone, and days are local",
+            Self::UtcDays => "the two dates on the wire are left alone, and days are UTC",
+            Self::LocalMidnights => {
+                "only the midnights that begin the two dates on the wire are left alone, and days are local"
+            }
+            Self::UtcMidnights => {
+                "only the midnights that begin the two dates on the wire are left alone, and days are UTC"
+            }
+        }
+    }
+}
+
+/// How many calls of the named days the CRM may have left standing, by the counts of [`Affected::sets`]: exactly so many
+/// where its count tells its reading, else at most.
+pub(super) fn left_standing(reading: Option<Reading>, counts: &[u64]) -> u64 {
+    let count = |n: usize| counts.get(EDGES + n).copied().unwrap_or(0);
+    match reading {
+        None => count(0),
+        Some(Reading::LocalDays | Reading::LocalMidnights) => 0,
+        Some(Reading::UtcDays) => count(1),
+        Some(Reading::UtcMidnights) => count(2),
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::call::Call;
 use crate::ledger::{Entry, State};
 use crate::progress::Progress;
-use crate::report::{Calls, Rows, RunReport};
+use crate::report::{Calls, Missing, Rows, RunReport};
 
 /// Most unmatched calls that are kept in memory until the verdict about their number is known; the rest is asked about
 /// by a later run.
@@ -34,6 +34,8 @@ pub(super) struct Figures {
     pub(super) collisions: u64,
     /// Known calls that would look different today.
     pub(super) drift: u64,
+    /// Due calls that the source does not give any more.
+    pub(super) missing: Missing,
     /// Calls handed to delivery.
     pub(super) handed: u64,
     /// Calls whose answer is on record.
@@ -150,6 +152,7 @@ impl Board {
                 dropped_merged: 0,
                 collisions: 0,
                 drift: 0,
+                missing: Missing::default(),
                 handed: 0,
                 answered: 0,
                 newly_rejected: 0,
@@ -220,6 +223,7 @@ impl Board {
         report.calls.total = report.calls.sum();
         report.collisions = figures.collisions;
         report.drift = figures.drift;
+        report.missing = figures.missing;
         report
     }
 }
@@ -268,6 +272,7 @@ mod tests {
             last_attempt: Some(0),
             content_hash: 0,
             drift: false,
+            missing: crate::ledger::Missing::Nothing,
             receipt: Receipt::default(),
             wire: None,
         }
@@ -329,7 +334,9 @@ mod tests {
             drift: 0,
             requests: Requests::default(),
             timings: Timings::default(),
+            missing: Missing::default(),
             exit: Exit::new(Code::Settled, ""),
+            rebuilds: Vec::new(),
         });
         assert_eq!(report.rows.skipped.dropped_by_rule, 3);
         assert_eq!(report.calls.total, 2);

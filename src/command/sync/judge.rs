@@ -1,7 +1,6 @@
 //! What a run ends with: one exit code and the sentence that explains it. Pure.
 
 use super::board::Board;
-use crate::cli::{FailOn, SyncArgs};
 use crate::delivery::{Ending, Stop, Summary};
 use crate::report::RunReport;
 use crate::report::exit::{Code, Exit};
@@ -13,7 +12,7 @@ pub(super) fn judge(
     summary: &Summary,
     failure: Option<Exit>,
     board: &Board,
-    args: &SyncArgs,
+    fail_on_unmatched: bool,
 ) -> Exit {
     let calls = &report.calls;
     let pending = crate::text::count(calls.pending, "call");
@@ -41,7 +40,7 @@ pub(super) fn judge(
         ));
     }
     let unmatched = board.unmatched_in_window();
-    if args.fail_on == Some(FailOn::Unmatched) && unmatched > 0 {
+    if fail_on_unmatched && unmatched > 0 {
         exit = exit.worse(Exit::new(
             Code::Look,
             format!(

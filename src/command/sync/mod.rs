@@ -4,36 +4,34 @@ mod answers;
 mod board;
 mod collisions;
 mod judge;
+mod missing;
+mod pass;
 mod pipeline;
 mod slice;
 
+pub(super) use pass::{Pass, Stage};
 pub(super) use pipeline::asked;
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Ended, fail, now};
+use super::{Context, Ended, fail, now, rebuild};
 use crate::call::ColumnTime;
 use crate::cdr::when::{day_bounds, parse_when};
 use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
-use crate::delivery::{Ending, Limits, Stop, Summary};
+use crate::delivery::Stop;
 use crate::fault;
-use crate::intake::{Intake, Settings};
-use crate::ledger::{
-    Access, Ledger, LedgerError, LedgerLock, PlanContext, Purpose, RunRecord, RunStart, State,
-};
-use crate::progress::Progress;
+use crate::intake::Settings;
+use crate::ledger::{Access, Ledger, LedgerError, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
-use crate::report::{LatencyMs, Mode, Requests, RunReport, Timings, WindowText, rounded};
-use crate::source::{SourceError, SourceProfile, TimeIndex};
+use crate::report::{Mode, RunReport};
+use crate::source::{SourceError, SourceProfile};
 use crate::target::dry_run::DryRun;
 use crate::target::{self, CrmTarget, Deletion};
 use crate::text::Shown;
-use board::Board;
-use judge::judge;
-use pipeline::Pipeline;
+use pass::utc;
 
 /// Longest time an incremental run starts requests in, unless told otherwise: it is over before the next hour's.
 const INCREMENTAL_RUNTIME: Duration = Duration::from_secs(50 * 60);
@@ -102,120 +100,54 @@ pub async fn sync(
         Access::ReadWrite
     };
     let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
-    let run = ledger
-        .start_run(RunStart {
-            mode: mode.as_str().to_owned(),
-            window: window.since..window.until,
-            settings: config.settings_fingerprint(),
-            started: now,
-        })
-        .await?;
-    fault::moment!("sync.started");
-    let counts = ledger.counts().await?;
-    // An unmatched call proves it as well: the CRM has understood a request.
-    let proven = [State::Delivered, State::Rejected, State::Unmatched]
-        .into_iter()
-        .any(|state| counts.of(state) > 0);
-
     let runtime = match (args.max_runtime, mode) {
         (Some(limit), _) => Some(limit),
         (None, Mode::Incremental) => Some(INCREMENTAL_RUNTIME),
-        (None, Mode::Full) => None,
+        (None, Mode::Full | Mode::Rebuild) => None,
     };
-    let limits = Limits {
-        concurrency: config.target.concurrency,
-        max_rps: config.target.max_rps,
+    let stage = Stage {
+        context,
+        config,
+        settings: &settings,
+        crm: crm.as_ref(),
+        ledger: &ledger,
         deadline: runtime
             .and_then(|limit| started.checked_add(limit))
             .map(Into::into),
-        proven,
-    };
-    let plan = PlanContext {
-        full: args.full,
-        resend: args.resend,
-        recheck_before: now
-            - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
-    };
-    let progress = Progress::new(!context.quiet && context.output == Output::Text);
-    let board = Board::new(progress);
-    let pipeline = Pipeline {
-        ledger: &ledger,
-        board: &board,
-        run,
-        plan,
-        stop: context.stop.clone(),
-        read_until: limits
-            .deadline
-            .and_then(|at| at.checked_add(config.target.timeout)),
-    };
-    let mut remarks = Remarks::default();
-    let mut stop = context.stop.clone();
-    // Without an index the whole table is spooled before this returns: a signal does not wait for it.
-    let opened = tokio::select! {
-        biased;
-        asked = asked(&mut stop) => Err(Ending::Stopped(asked)),
-        () = pipeline::past(pipeline.read_until) => Err(Ending::OutOfTime),
-        opened = open_source(config, &settings, window) => Ok(opened),
-    };
-    let (summary, failure) = match opened {
-        Err(ending) => (Summary::nothing(ending), None),
-        Ok(Ok((mut intake, expected))) => {
-            board.progress().expect_rows(expected);
-            let undated = args.since.is_none();
-            let (summary, failure) = pipeline
-                .go(&mut intake, undated, crm.as_ref(), limits)
-                .await;
-            remarks = remember(config, &intake);
-            let unread = intake.unread().map(|why| Exit::new(Code::Source, why));
-            (summary, failure.or(unread))
-        }
-        Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
-    };
-    fault::moment!("sync.sent");
-    board.progress().finish();
-    remarks.unmatched = board.unmatched_in_window();
-    remarks.rejected = board.rejected_in_window();
-    if let Some(exit) = failure.as_ref().filter(|exit| {
-        matches!(
-            exit.code,
-            Code::LedgerMissing | Code::LedgerUnusable | Code::Internal
-        )
-    }) {
-        return Err(exit.clone());
-    }
-    let mut report = board.report(RunReport {
-        job: config.job.clone(),
-        run_id: if args.dry_run { 0 } else { run.0 },
-        mode,
         dry_run: args.dry_run,
-        window: WindowText {
-            since: utc(window.since),
-            until: utc(window.until),
-        },
-        rows: crate::report::Rows::default(),
-        calls: crate::report::Calls::default(),
-        collisions: 0,
-        drift: 0,
-        requests: Requests {
-            sent: summary.sent,
-            retried: summary.retried,
-        },
-        timings: timings(started, &board, &summary),
-        exit: Exit::new(Code::Settled, "everything in the window is settled"),
-    });
-    report.exit = judge(&report, &summary, failure, &board, args);
-    let record = RunRecord {
-        ended: super::now().timestamp(),
-        exit_code: report.exit.code.number(),
-        reason: report.exit.reason.clone(),
-        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "timings": report.timings}).to_string(),
-        requests_sent: report.requests.sent,
-        requests_retried: report.requests.retried,
     };
-    ledger.finish_run(run, record).await?;
-    fault::moment!("sync.finished");
+    let rebuilds = if args.dry_run {
+        Vec::new()
+    } else {
+        rebuild::finish_open(&stage).await?
+    };
+    let (mut report, mut remarks) = stage
+        .pass(&Pass {
+            mode,
+            window,
+            undated: args.since.is_none(),
+            resend: args.resend,
+            fail_on_unmatched: args.fail_on.is_some(),
+        })
+        .await?;
     if matches!(report.exit.code, Code::Settled | Code::Look) {
         tidy(config, &ledger, window, mode, now).await?;
+    }
+    for rebuilt in &rebuilds {
+        remarks.notes.push(rebuild::sentence(rebuilt));
+        report.exit = report.exit.worse(rebuilt.exit.clone());
+    }
+    report.rebuilds = rebuilds;
+    if args.dry_run {
+        for open in ledger.unfinished_deletions().await? {
+            if open.purpose == Purpose::Rebuild {
+                remarks.notes.push(format!(
+                    "a rebuild of {} to {} is not finished: the next `cdrelay sync` goes on with it first",
+                    open.days.start(),
+                    open.days.end()
+                ));
+            }
+        }
     }
     ledger.close().await?;
     fault::moment!("sync.closed");
@@ -262,16 +194,6 @@ pub(super) fn stopped_before(asked: Stop) -> Exit {
         code,
         format!("stopped by {signal} before anything was sent"),
     )
-}
-
-/// Connects to the source, looks at it, and opens the window.
-async fn open_source<'a>(
-    config: &Config,
-    settings: &'a Settings<'a>,
-    window: Window,
-) -> Result<(Intake<'a>, Option<u64>), SourceError> {
-    let (source, profile) = connect_source(config).await?;
-    Intake::open(settings, source, profile, window).await
 }
 
 /// Connects to the source and looks at it.
@@ -363,52 +285,4 @@ async fn last_success(config: &Config) -> Result<Option<(&'static str, Duration)
         let age = u64::try_from(now - at).unwrap_or(0);
         (what, Duration::from_secs(age))
     }))
-}
-
-fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
-    let mut notes = intake.notes();
-    notes.extend(config.monitor.unheard());
-    if let TimeIndex::Missing(statement) = &intake.profile().index {
-        notes.insert(
-            0,
-            format!(
-                "the time column has no index, so the whole table was read; add one: {statement}"
-            ),
-        );
-    }
-    Remarks {
-        notes,
-        invalid: intake.tally().invalid.clone(),
-        clock: intake.tally().clock,
-        unmatched: 0,
-        rejected: 0,
-    }
-}
-
-fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
-    let send = summary.sending.as_secs_f64();
-    let answered = board.answered();
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = if send > 0.0 {
-        answered as f64 / send
-    } else {
-        0.0
-    };
-    Timings {
-        total_s: rounded(started.elapsed().as_secs_f64(), 3),
-        read_s: rounded(board.read_time().as_secs_f64(), 3),
-        send_s: rounded(send, 3),
-        calls_per_second: rounded(rate, 1),
-        latency_ms: LatencyMs {
-            p50: rounded(summary.latency.percentile(0.5), 1),
-            p95: rounded(summary.latency.percentile(0.95), 1),
-        },
-    }
-}
-
-fn utc(at: i64) -> String {
-    chrono::DateTime::from_timestamp(at, 0).map_or_else(
-        || at.to_string(),
-        |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    )
 }

@@ -164,6 +164,9 @@ impl Pipeline<'_> {
                 Err(extent) => return Ok(extent),
             }
         }
+        // All starts before this one were looked at.
+        let window = intake.column_window();
+        let mut seen = window.start;
         loop {
             let batch = match self.in_time(intake.next()).await {
                 Ok(Ok(Some(batch))) => batch,
@@ -173,12 +176,17 @@ impl Pipeline<'_> {
             };
             fault::moment!("sync.slice_read");
             let rows = batch.rows;
+            self.note_missing(seen..batch.until, Some(&batch)).await?;
+            seen = seen.max(batch.until);
             // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
             let sending = !way.parcels.is_closed();
             let due = self.plan(intake, batch, sending).await?;
             fault::moment!("sync.slice_planned");
             self.board.rows_done(rows);
             self.send(way, due).await?;
+        }
+        if seen < window.end {
+            self.note_missing(seen..window.end, None).await?;
         }
         fault::moment!("sync.window_read");
         self.follow_up(way, &mut scouts_back).await?;

@@ -1,6 +1,7 @@
 //! What a slice comes to: which calls are due, which are folded or dropped, and their intents on record.
 
 use super::board::resting;
+use super::collisions::Fresh;
 use super::pipeline::Pipeline;
 use crate::call::{Call, ColumnTime, Disposition, Identity, Origin, WireForm};
 use crate::delivery::Parcel;
@@ -33,6 +34,16 @@ impl Pipeline<'_> {
         } else {
             Wires::Due
         };
+        let recorded = self.recorded_collisions(batch.from..batch.until).await?;
+        // Who was folded and has no row any more is not kept out by anybody.
+        let stale: Vec<Identity> = recorded
+            .keys()
+            .filter(|folded| !batch.holds(folded) && batch.other(folded).is_none())
+            .cloned()
+            .collect();
+        if !stale.is_empty() {
+            self.ledger.forget_collisions(stale).await?;
+        }
         let mut plans = Plans::default();
         let mut known = Known::new(self.ledger, batch.until, wires);
         for candidate in batch.calls {
@@ -43,25 +54,16 @@ impl Pipeline<'_> {
             drifts,
             dropped,
             mut due,
-            new,
+            fresh,
         } = plans;
-        let new = self.fold_collisions(intake, new).await?;
+        let fresh = self.fold_collisions(intake, fresh, recorded).await?;
         if !drifts.is_empty() {
             self.ledger.record_drift(drifts).await?;
         }
         if !dropped.is_empty() {
             self.ledger.record_dropped(dropped).await?;
         }
-        due.extend(new.into_iter().map(|(call, wire)| Due {
-            ticket: Ticket {
-                identity: call.identity.clone(),
-                before: None,
-                known_id: None,
-                scout: false,
-            },
-            intent: intent(call, Some(wire.clone())),
-            wire,
-        }));
+        due.extend(fresh.into_iter().map(Due::fresh));
         due.sort_by(|a, b| a.intent.identity.cmp(&b.intent.identity));
         self.board.figures().handed += due.len() as u64;
         if sending {
@@ -109,12 +111,11 @@ impl Pipeline<'_> {
             }
         }
         match (decision.action, entry, today) {
-            (Action::Send, None, Today::Wire(wire)) => plans.new.push((call, wire)),
-            (Action::Send, Some(entry), Today::Wire(wire)) => {
-                plans.due.push(Due::again(call, &entry, wire, true));
+            (Action::Send, entry, Today::Wire(wire)) => {
+                plans.fresh.push(Fresh { call, wire, entry });
             }
             (Action::Resend, Some(mut entry), _) => match entry.wire.take() {
-                Some(wire) => plans.due.push(Due::again(call, &entry, wire, false)),
+                Some(wire) => plans.due.push(Due::again(call, &entry, wire)),
                 None => resting(&mut figures, entry.state),
             },
             (Action::Recheck, Some(mut entry), _) => {
@@ -124,7 +125,7 @@ impl Pipeline<'_> {
                 };
                 if figures.numbers.is_scout(wire.destination.as_str(), &entry) {
                     entry.wire = None;
-                    let mut scout = Due::again(call, &entry, wire, false);
+                    let mut scout = Due::again(call, &entry, wire);
                     scout.ticket.scout = true;
                     plans.due.push(scout);
                 } else {
@@ -136,9 +137,8 @@ impl Pipeline<'_> {
             }
             (Action::Dropped, known, _) => {
                 // A call that waited to be rebuilt, and that today's rules drop, waits no longer.
-                plans
-                    .dropped
-                    .extend(known.is_some().then(|| call.identity.clone()));
+                let waits = known.is_some_and(|entry| entry.state == State::Pending);
+                plans.dropped.extend(waits.then(|| call.identity.clone()));
                 figures.drop_call(&call);
             }
             (Action::Send, _, Today::Dropped)
@@ -164,8 +164,8 @@ struct Plans {
     dropped: Vec<Identity>,
     /// Known calls to send.
     due: Vec<Due>,
-    /// Calls that the ledger does not know.
-    new: Vec<(Call, WireForm)>,
+    /// Calls that the ledger does not know, or that are to be rebuilt.
+    fresh: Vec<Fresh>,
 }
 
 /// The ledger's entries of a slice, asked for in the order of identities, a page at a time: the ledger may hold far more
@@ -227,12 +227,33 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// A known call; `refreeze` where its wire form replaces the frozen one.
-    fn again(call: Call, entry: &Entry, wire: WireForm, refreeze: bool) -> Self {
-        let freeze = refreeze.then(|| wire.clone());
+    /// A call that goes out by today's form, which is frozen now.
+    fn fresh(Fresh { call, wire, entry }: Fresh) -> Self {
+        let ticket = entry.as_ref().map_or_else(
+            || Ticket {
+                identity: call.identity.clone(),
+                before: None,
+                known_id: None,
+                scout: false,
+            },
+            Ticket::of,
+        );
+        Self {
+            // What the CRM called it before the deletion says nothing about what it is now.
+            ticket: Ticket {
+                known_id: None,
+                ..ticket
+            },
+            intent: intent(call, Some(wire.clone())),
+            wire,
+        }
+    }
+
+    /// A known call, by its frozen form.
+    fn again(call: Call, entry: &Entry, wire: WireForm) -> Self {
         Self {
             ticket: Ticket::of(entry),
-            intent: intent(call, freeze),
+            intent: intent(call, None),
             wire,
         }
     }

@@ -1,0 +1,231 @@
+//! One pass over a window: a run on record, its figures and its report. `sync` is one, and a rebuild sends by one.
+
+use std::time::Instant;
+
+use super::board::Board;
+use super::connect_source;
+use super::judge::judge;
+use super::pipeline::{self, Pipeline, asked};
+use crate::cdr::window::Window;
+use crate::cli::Output;
+use crate::command::{Context, now};
+use crate::config::Config;
+use crate::delivery::{Ending, Limits, Summary};
+use crate::fault;
+use crate::intake::{Intake, Settings};
+use crate::ledger::{Ledger, PlanContext, RunRecord, RunStart, State};
+use crate::progress::Progress;
+use crate::report::exit::{Code, Exit};
+use crate::report::text::Remarks;
+use crate::report::{
+    Calls, LatencyMs, Missing, Mode, Requests, Rows, RunReport, Timings, WindowText, rounded,
+};
+use crate::source::{SourceError, TimeIndex};
+use crate::target::CrmTarget;
+
+/// What stays the same from one pass to the next; the lock is held, unless nothing is written.
+pub(in crate::command) struct Stage<'a> {
+    pub(in crate::command) context: &'a Context,
+    pub(in crate::command) config: &'a Config,
+    pub(in crate::command) settings: &'a Settings<'a>,
+    pub(in crate::command) crm: &'a dyn CrmTarget,
+    pub(in crate::command) ledger: &'a Ledger,
+    /// When the last request may start.
+    pub(in crate::command) deadline: Option<tokio::time::Instant>,
+    pub(in crate::command) dry_run: bool,
+}
+
+/// What one pass does.
+pub(in crate::command) struct Pass {
+    pub(in crate::command) mode: Mode,
+    pub(in crate::command) window: Window,
+    /// Rows without a start, which belong to no window, are counted along.
+    pub(in crate::command) undated: bool,
+    pub(in crate::command) resend: bool,
+    pub(in crate::command) fail_on_unmatched: bool,
+}
+
+impl Stage<'_> {
+    /// Reads, sends and records one window.
+    ///
+    /// # Errors
+    /// The exit, where the ledger or the program failed and there is nothing to report.
+    pub(in crate::command) async fn pass(&self, pass: &Pass) -> Result<(RunReport, Remarks), Exit> {
+        let Self {
+            context,
+            config,
+            ledger,
+            ..
+        } = *self;
+        let started = Instant::now();
+        let begun = now().timestamp();
+        let window = pass.window;
+        let run = ledger
+            .start_run(RunStart {
+                mode: pass.mode.as_str().to_owned(),
+                window: window.since..window.until,
+                settings: config.settings_fingerprint(),
+                started: begun,
+            })
+            .await?;
+        fault::moment!("sync.started");
+        let counts = ledger.counts().await?;
+        // An unmatched call proves it as well: the CRM has understood a request. So does a deletion that was confirmed.
+        let proven = [State::Delivered, State::Rejected, State::Unmatched]
+            .into_iter()
+            .any(|state| counts.of(state) > 0)
+            || pass.mode == Mode::Rebuild;
+
+        let limits = Limits {
+            concurrency: config.target.concurrency,
+            max_rps: config.target.max_rps,
+            deadline: self.deadline,
+            proven,
+        };
+        let plan = PlanContext {
+            full: pass.mode == Mode::Full,
+            resend: pass.resend,
+            recheck_before: begun
+                - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
+        };
+        let progress = Progress::new(!context.quiet && context.output == Output::Text);
+        let board = Board::new(progress);
+        let pipeline = Pipeline {
+            ledger,
+            board: &board,
+            run,
+            plan,
+            stop: context.stop.clone(),
+            read_until: limits
+                .deadline
+                .and_then(|at| at.checked_add(config.target.timeout)),
+        };
+        let mut remarks = Remarks::default();
+        let mut stop = context.stop.clone();
+        // Without an index the whole table is spooled before this returns: a signal does not wait for it.
+        let opened = tokio::select! {
+            biased;
+            asked = asked(&mut stop) => Err(Ending::Stopped(asked)),
+            () = pipeline::past(pipeline.read_until) => Err(Ending::OutOfTime),
+            opened = open_source(config, self.settings, window) => Ok(opened),
+        };
+        let (summary, failure) = match opened {
+            Err(ending) => (Summary::nothing(ending), None),
+            Ok(Ok((mut intake, expected))) => {
+                board.progress().expect_rows(expected);
+                let (summary, failure) = pipeline
+                    .go(&mut intake, pass.undated, self.crm, limits)
+                    .await;
+                remarks = remember(config, &intake);
+                let unread = intake.unread().map(|why| Exit::new(Code::Source, why));
+                (summary, failure.or(unread))
+            }
+            Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
+        };
+        fault::moment!("sync.sent");
+        board.progress().finish();
+        remarks.unmatched = board.unmatched_in_window();
+        remarks.rejected = board.rejected_in_window();
+        if let Some(exit) = failure.as_ref().filter(|exit| {
+            matches!(
+                exit.code,
+                Code::LedgerMissing | Code::LedgerUnusable | Code::Internal
+            )
+        }) {
+            return Err(exit.clone());
+        }
+        let mut report = board.report(RunReport {
+            job: config.job.clone(),
+            run_id: if self.dry_run { 0 } else { run.0 },
+            mode: pass.mode,
+            dry_run: self.dry_run,
+            window: WindowText {
+                since: utc(window.since),
+                until: utc(window.until),
+            },
+            rows: Rows::default(),
+            calls: Calls::default(),
+            collisions: 0,
+            drift: 0,
+            missing: Missing::default(),
+            requests: Requests {
+                sent: summary.sent,
+                retried: summary.retried,
+            },
+            timings: timings(started, &board, &summary),
+            exit: Exit::new(Code::Settled, "everything in the window is settled"),
+            rebuilds: Vec::new(),
+        });
+        report.exit = judge(&report, &summary, failure, &board, pass.fail_on_unmatched);
+        let record = RunRecord {
+        ended: now().timestamp(),
+        exit_code: report.exit.code.number(),
+        reason: report.exit.reason.clone(),
+        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "missing": report.missing, "timings": report.timings}).to_string(),
+        requests_sent: report.requests.sent,
+        requests_retried: report.requests.retried,
+    };
+        ledger.finish_run(run, record).await?;
+        fault::moment!("sync.finished");
+        Ok((report, remarks))
+    }
+}
+
+/// Connects to the source, looks at it, and opens the window.
+async fn open_source<'a>(
+    config: &Config,
+    settings: &'a Settings<'a>,
+    window: Window,
+) -> Result<(Intake<'a>, Option<u64>), SourceError> {
+    let (source, profile) = connect_source(config).await?;
+    Intake::open(settings, source, profile, window).await
+}
+
+fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
+    let mut notes = intake.notes();
+    notes.extend(config.monitor.unheard());
+    if let TimeIndex::Missing(statement) = &intake.profile().index {
+        notes.insert(
+            0,
+            format!(
+                "the time column has no index, so the whole table was read; add one: {statement}"
+            ),
+        );
+    }
+    Remarks {
+        notes,
+        invalid: intake.tally().invalid.clone(),
+        clock: intake.tally().clock,
+        unmatched: 0,
+        rejected: 0,
+    }
+}
+
+fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
+    let send = summary.sending.as_secs_f64();
+    let answered = board.answered();
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = if send > 0.0 {
+        answered as f64 / send
+    } else {
+        0.0
+    };
+    Timings {
+        total_s: rounded(started.elapsed().as_secs_f64(), 3),
+        read_s: rounded(board.read_time().as_secs_f64(), 3),
+        send_s: rounded(send, 3),
+        calls_per_second: rounded(rate, 1),
+        latency_ms: LatencyMs {
+            p50: rounded(summary.latency.percentile(0.5), 1),
+            p95: rounded(summary.latency.percentile(0.95), 1),
+        },
+    }
+}
+
+/// An instant as JSON shows it.
+pub(super) fn utc(at: i64) -> String {
+    chrono::DateTime::from_timestamp(at, 0).map_or_else(
+        || at.to_string(),
+        |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
