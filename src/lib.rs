@@ -29,6 +29,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod delivery;
+mod fault;
 pub mod intake;
 pub mod ledger;
 pub mod number;

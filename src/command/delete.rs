@@ -18,6 +18,7 @@ pub(super) use answered::answered;
 use super::{Context, Ended, fail, now, rebuild, sync, tell};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
+use crate::fault;
 use crate::intake::Settings;
 use crate::ledger::{Access, Ledger, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
@@ -91,8 +92,10 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     };
     let at = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
+    fault::moment!("delete.opened");
     let looked = lost(&config, &settings, &ledger, &affected);
     let (lost, kind) = unless_stopped(context, looked).await??;
+    fault::moment!("delete.looked");
     let counts = ledger.count_delivered(affected.readings(kind)).await?;
     let edges = ledger.count_at_the_crm(affected.edges()).await?;
     let shown = Shown {
@@ -140,10 +143,13 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let plan = affected.plan(kind, at);
     let window = plan.window.clone();
     let begun = ledger.begin_deletion(plan).await?;
+    fault::moment!("delete.begun");
     let deletion = answered(context, &config, crm.delete(bounds)).await;
+    fault::moment!("delete.answered");
     ledger
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
+    fault::moment!("delete.finished");
     let mut exit = stopped(context, exit(&deletion, purpose));
     let mut sent = None;
     if purpose == Purpose::Rebuild && matches!(deletion, Deletion::Deleted { .. }) {

@@ -2,6 +2,7 @@
 
 use super::{Context, Ended, now};
 use crate::cli::{InitArgs, Output};
+use crate::fault;
 use crate::ledger::{Accepted, init_ledger};
 use crate::report::exit::{Code, Exit};
 
@@ -10,6 +11,7 @@ pub fn run(context: &Context, _args: &InitArgs) -> Ended {
     let config = context.load()?;
     let path = &config.ledger.path;
     let accepted = init_ledger(path, now().timestamp())?;
+    fault::moment!("init.accepted");
     let text = match accepted {
         Accepted::New => format!(
             "A new, empty ledger stands at {}.\n\

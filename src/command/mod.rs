@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::cli::{Cli, Command, Output};
 use crate::config::{self, Config};
 use crate::delivery::Stop;
+use crate::fault;
 use crate::intake::Problems;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
@@ -142,10 +143,12 @@ impl Context {
     /// Prints the result on stdout: nothing invisible but line feeds. A reader that went away (`| head`) is no error.
     pub fn print(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        let written = stdout
-            .write_all(visible_lines(text).as_bytes())
-            .and_then(|()| stdout.flush());
-        if let Err(error) = written
+        let mut write = || -> std::io::Result<()> {
+            fault::point!("stdout.before_write");
+            stdout.write_all(visible_lines(text).as_bytes())?;
+            stdout.flush()
+        };
+        if let Err(error) = write()
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             self.unwritten.replace(Some(error));
@@ -206,27 +209,32 @@ impl From<LedgerError> for Exit {
     }
 }
 
-/// Tells the verb about the first signal; ends with the second.
-async fn listen_for_signals(sender: watch::Sender<Stop>) -> Code {
+/// Listens from now on, not only from when it is first waited for: a signal that came before that would end the program
+/// at once. Tells the verb about the first signal; ends with the second.
+fn listen_for_signals(sender: watch::Sender<Stop>) -> impl Future<Output = Code> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let listening = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        tracing::warn!("cannot listen for signals; a signal will end the program at once");
-        return std::future::pending().await;
-    };
-    let first = tokio::select! {
-        _ = interrupt.recv() => Stop::Interrupt,
-        _ = terminate.recv() => Stop::Terminate,
-    };
-    sender.send_replace(first);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    match first {
-        Stop::Terminate => Code::Terminated,
-        Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
+    );
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = listening else {
+            tracing::warn!("cannot listen for signals; a signal will end the program at once");
+            return std::future::pending().await;
+        };
+        let first = tokio::select! {
+            _ = interrupt.recv() => Stop::Interrupt,
+            _ = terminate.recv() => Stop::Terminate,
+        };
+        fault::moment!("signal.heard");
+        sender.send_replace(first);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        match first {
+            Stop::Terminate => Code::Terminated,
+            Stop::No | Stop::Interrupt | Stop::Unrecorded => Code::Interrupted,
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::{Context, Ended, now};
 use crate::cdr::window::Window;
 use crate::cli::RebuildArgs;
 use crate::delivery::Stop;
+use crate::fault;
 use crate::ledger::{DeletionId, Purpose, Stage as Progress, UnfinishedDeletion};
 use crate::report::exit::{Code, Exit};
 use crate::report::text::Remarks;
@@ -53,6 +54,7 @@ pub(super) async fn send(
         fail_on_unmatched: false,
     };
     let (report, remarks) = stage.pass(&pass).await?;
+    fault::moment!("rebuild.sent");
     if is_finished(&report.exit) {
         stage.ledger.close_rebuild(id, now().timestamp()).await?;
     }
@@ -179,7 +181,9 @@ async fn ask_again(
     };
     let plan = affected.plan(kind, now().timestamp());
     stage.ledger.repeat_deletion(open.id, plan).await?;
+    fault::moment!("rebuild.asked_again");
     let deletion = delete::answered(stage.context, stage.config, stage.crm.delete(bounds)).await;
+    fault::moment!("rebuild.answered_again");
     stage
         .ledger
         .finish_deletion(open.id, now().timestamp(), deletion.clone())

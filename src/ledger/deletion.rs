@@ -15,6 +15,7 @@ use super::error::Fault;
 use super::record::cut;
 use super::selection::{Selection, lies_within};
 use super::store::Store;
+use crate::fault;
 use crate::target;
 
 /// What a deletion is for.
@@ -115,7 +116,7 @@ pub(super) fn begin(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fau
         main: 0,
         around: 0,
     };
-    store.write(dry, |tx, job| {
+    store.write(fault::step!("ledger.deletion_begin"), dry, |tx, job| {
         tx.execute(
             "INSERT INTO deletions (job, from_day, to_day, purpose, started, since, until) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -131,13 +132,14 @@ pub(super) fn begin(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fau
         )?;
         let id = DeletionId(tx.last_insert_rowid());
         let (main, around) = choose(tx, job, id, plan)?;
+        fault::point!("ledger.deletion_begin.chosen");
         apply(tx, job, id, "new")?;
         Ok(Begun { id, main, around })
     })
 }
 
 pub(super) fn repeat(store: &mut Store, id: DeletionId, plan: &DeletionPlan) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.deletion_repeat"), (), |tx, job| {
         open(tx, job, id)?;
         // Runs may have sent some of its calls since: they are at the CRM again.
         tx.execute("DELETE FROM deleted_calls WHERE deletion = ?1", [id.0])?;
@@ -157,7 +159,7 @@ pub(super) fn finish(
     at: i64,
     result: &target::Deletion,
 ) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.deletion_finish"), (), |tx, job| {
         let Open { purpose, asked } = open(tx, job, id)?;
         let rebuild = purpose == Purpose::Rebuild;
         // What becomes of it: its outcome, if that is known; whether it ends here.
@@ -195,6 +197,7 @@ pub(super) fn finish(
             }
             take_over(tx, job, id, at, rebuild)?;
         }
+        fault::point!("ledger.deletion_finish.noted");
         if outcome.is_some() {
             tx.execute("DELETE FROM deleted_calls WHERE deletion = ?1", [id.0])?;
         }
@@ -203,7 +206,7 @@ pub(super) fn finish(
 }
 
 pub(super) fn close_rebuild(store: &mut Store, id: DeletionId, at: i64) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.rebuild_close"), (), |tx, job| {
         tx.execute(
             "UPDATE deletions SET ended = ?3 WHERE id = ?1 AND job = ?2 AND ended IS NULL AND purpose = 'rebuild' \
              AND outcome IS NOT NULL",

@@ -231,6 +231,13 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+#[cfg(feature = "fault-points")]
+impl From<crate::fault::Injected> for Fault {
+    fn from(injected: crate::fault::Injected) -> Self {
+        Self::Sql(injected.into())
+    }
+}
+
 impl From<LedgerError> for Fault {
     fn from(error: LedgerError) -> Self {
         Self::Ledger(error)

@@ -15,6 +15,7 @@ use super::lock::{LedgerLock, Witness};
 use super::place::{beside, create_directory, file_or_nothing, length, resolve};
 use super::schema::{migrate, verify};
 use super::watch::Watch;
+use crate::fault;
 
 /// What [`init_ledger`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +46,20 @@ pub fn init_ledger(path: &Path, now: i64) -> Result<Accepted, LedgerError> {
             Ok(Accepted::HealthyAlready)
         }
         Found::Absent | Found::Empty(_) => {
+            fault::point!("ledger.accept.judged", |error| LedgerError::io(
+                "create", path, error
+            ));
             put_aside(&beside(path, "-wal"))?;
+            fault::point!("ledger.accept.log_aside", |error| LedgerError::io(
+                "move", path, error
+            ));
             put_aside(&beside(path, "-shm"))?;
-            let id = create(path, now)?;
-            Witness::write(path, &id)?;
+            // The witness goes first: a kill between the two leaves a ledger that is missing still, and can be accepted
+            // again. The other way round it would leave a ledger that its own lock file disowns.
+            create(path, now, |id| Witness::write(path, id))?;
+            fault::point!("ledger.accept.created", |error| LedgerError::io(
+                "write", path, error
+            ));
             Ok(Accepted::New)
         }
     }
@@ -76,20 +87,25 @@ pub(super) fn open_writable(path: &Path, now: i64) -> Result<Writable, LedgerErr
             return Err(missing(path, "is missing"));
         }
         (Found::Absent, Witness::Silent) => {
-            create(path, now)?;
+            // The witness comes later: a kill in between leaves no trace of a ledger that never was in its place.
+            create(path, now, |_| Ok(()))?;
             true
         }
     };
+    let sql = |error| LedgerError::opening(path, error);
+    fault::point!("ledger.open.judged", sql);
     // SQLite opens for reading what it may not write, and gives log and index the ledger's own rights: what it would
     // leave behind could not be written later either.
     try_writing(path)?;
     let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let sql = |error| LedgerError::opening(path, error);
+    fault::point!("ledger.open.connected", sql);
     if db.is_readonly("main").map_err(sql)? {
         return Err(LedgerError::unusable(not_writable(path)));
     }
     migrate(&mut db).map_err(sql)?;
+    fault::point!("ledger.open.migrated", sql);
     let id = accept(path, &db, &witness)?;
+    fault::point!("ledger.open.verified", sql);
     witness.renew(path, &id)?;
     Ok(Writable {
         watch: Watch::new(path)?,
@@ -147,11 +163,19 @@ pub(super) fn try_writing(path: &Path) -> Result<(), LedgerError> {
 }
 
 /// Creates an empty ledger under another name and renames it into place, so that a kill leaves none or a whole one.
-fn create(path: &Path, now: i64) -> Result<String, LedgerError> {
+/// `announce` hears its id while it is complete and durable, but not in its place yet.
+fn create(
+    path: &Path,
+    now: i64,
+    announce: impl FnOnce(&str) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
     create_directory(path)?;
     let new = beside(path, ".new");
+    fault::point!("ledger.create.begun", |error| LedgerError::io(
+        "create", &new, error
+    ));
     remove_unfinished(&new)?;
-    let created = fill(&new, path, now);
+    let created = fill(&new, path, now, announce);
     if created.is_err() {
         // Where a disk is full, half a ledger must not fill it further. Why it could not be made says more than why it
         // could not be removed.
@@ -174,15 +198,22 @@ fn remove_unfinished(new: &Path) -> Result<(), LedgerError> {
 }
 
 /// Makes the ledger under the name `new`, and renames it to `path`.
-fn fill(new: &Path, path: &Path, now: i64) -> Result<String, LedgerError> {
+fn fill(
+    new: &Path,
+    path: &Path,
+    now: i64,
+    announce: impl FnOnce(&str) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let io = |error| LedgerError::io("create", new, error);
     // SQLite would create it readable for all.
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(new)
-        .map_err(|error| LedgerError::io("create", new, error))?;
+        .map_err(io)?;
     let sql = |error| LedgerError::opening(path, error);
+    fault::point!("ledger.create.file", sql);
     let mut db = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Both stand in the header, which is compared with what it should be.
     db.pragma_update(None, "page_size", 4096).map_err(sql)?;
@@ -195,9 +226,12 @@ fn fill(new: &Path, path: &Path, now: i64) -> Result<String, LedgerError> {
             path.display()
         )));
     }
+    fault::point!("ledger.create.wal", sql);
     db.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(sql)?;
+    fault::point!("ledger.create.marked", sql);
     migrate(&mut db).map_err(sql)?;
+    fault::point!("ledger.create.migrated", sql);
     let id: String = db
         .query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
         .map_err(sql)?;
@@ -206,21 +240,27 @@ fn fill(new: &Path, path: &Path, now: i64) -> Result<String, LedgerError> {
         (&id, now.to_string()),
     )
     .map_err(sql)?;
+    fault::point!("ledger.create.named", sql);
     // Closing the only connection copies the log into the file too, but is silent where the disk is too full for it; and
     // the file alone, without its log, would be put in its place.
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .map_err(sql)?;
     db.close().map_err(|(_, error)| sql(error))?;
+    fault::point!("ledger.create.closed", sql);
     File::open(new)
         .and_then(|file| file.sync_all())
         .map_err(|error| LedgerError::io("write", new, error))?;
+    announce(&id)?;
+    fault::point!("ledger.create.before_rename", io);
     std::fs::rename(new, path).map_err(|error| LedgerError::io("create", path, error))?;
+    fault::point!("ledger.create.renamed", io);
     if let Some(directory) = path.parent() {
         File::open(directory)
             .and_then(|directory| directory.sync_all())
             .map_err(|error| LedgerError::io("write", directory, error))?;
     }
-    Ok(id)
+    fault::point!("ledger.create.synced", io);
+    Ok(())
 }
 
 /// Opens without creating, with everything set that is not kept in the file.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::fault;
+
 use super::error::LedgerError;
 use super::place::{beside, create_directory, file_or_nothing, resolve, try_directory};
 
@@ -105,6 +107,9 @@ impl LedgerLock {
         let lock = lock_path(&resolve(path)?);
         create_directory(&lock)?;
         loop {
+            fault::point!("ledger.lock.before_open", |error| LedgerError::io(
+                "open", &lock, error
+            ));
             file_or_nothing(&lock)?;
             let file = OpenOptions::new()
                 .read(true)
@@ -114,7 +119,13 @@ impl LedgerLock {
                 .mode(0o600)
                 .open(&lock)
                 .map_err(|error| LedgerError::io("open", &lock, error))?;
+            fault::point!("ledger.lock.opened", |error| LedgerError::io(
+                "lock", &lock, error
+            ));
             lock_file(&file, &lock)?;
+            fault::point!("ledger.lock.locked", |error| LedgerError::io(
+                "read", &lock, error
+            ));
             // Somebody may have removed the file between opening and locking; the lock of a file without a name
             // excludes nobody.
             let ours = file
@@ -163,6 +174,9 @@ impl Witness {
     /// Reads the lock file of the ledger at `path`, at most as much as matters.
     pub(super) fn read(path: &Path) -> Result<Self, LedgerError> {
         let lock = lock_path(path);
+        fault::point!("ledger.witness.read", |error| LedgerError::io(
+            "read", &lock, error
+        ));
         if !file_or_nothing(&lock)? {
             return Ok(Self::Silent);
         }
@@ -195,6 +209,7 @@ impl Witness {
         let lock = lock_path(path);
         let line = format!("{id}\n");
         let write = || -> io::Result<()> {
+            fault::point!("ledger.witness.before_write");
             let file = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -202,8 +217,11 @@ impl Witness {
                 .mode(0o600)
                 .open(&lock)?;
             file.write_all_at(line.as_bytes(), 0)?;
+            fault::point!("ledger.witness.written");
             file.set_len(line.len() as u64)?;
-            file.sync_all()
+            file.sync_all()?;
+            fault::point!("ledger.witness.synced");
+            Ok(())
         };
         write().map_err(|error| LedgerError::io("write", &lock, error))
     }

@@ -3,13 +3,14 @@
 use super::error::Fault;
 use super::store::Store;
 use crate::call::ColumnTime;
+use crate::fault;
 
 /// Calls that one transaction removes at most, so that a listing beside it never waits long.
 const BLOCK: usize = 5_000;
 
 /// Removes one block of calls that start before `before`, oldest first, with all that belongs to them; gives how many.
 pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Fault> {
-    store.write(0, |tx, job| {
+    store.write(fault::step!("ledger.purge_calls"), 0, |tx, job| {
         let mut oldest = tx.prepare_cached(
             "SELECT start, id FROM calls WHERE job = ?1 AND start < ?2 ORDER BY start LIMIT ?3",
         )?;
@@ -25,6 +26,7 @@ pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Faul
             }
             tx.prepare_cached("DELETE FROM calls WHERE job = ?1 AND start = ?2 AND id = ?3")?
                 .execute((job, start, call))?;
+            fault::point!("ledger.purge_calls.row");
         }
         if block.len() < BLOCK {
             tx.execute(
@@ -38,7 +40,7 @@ pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Faul
 
 /// Removes runs and deletions that ended before this instant.
 pub(super) fn runs(store: &mut Store, before: i64) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.purge_runs"), (), |tx, job| {
         for table in ["runs", "deletions"] {
             let sql = format!("DELETE FROM {table} WHERE job = ?1 AND coalesce(ended, started) < ?2");
             // An open deletion has yet to be finished, however old.

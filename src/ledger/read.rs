@@ -9,6 +9,7 @@ use super::entry::{Entry, Missing, PendingReason, State, Wires};
 use super::error::Fault;
 use super::store::Store;
 use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
+use crate::fault;
 use crate::target::Receipt;
 
 /// Runs in a row in which the call `c` got no verdict, as an SQL expression: a run leaves one attempt on record.
@@ -66,6 +67,7 @@ pub(super) fn entries(
         limit,
     ))?;
     let mut found = Vec::new();
+    fault::point!("ledger.entries");
     while let Some(row) = rows.next()? {
         found.push(entry(row)?);
     }

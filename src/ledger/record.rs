@@ -8,13 +8,14 @@ use super::read;
 use super::runs::RunId;
 use super::store::Store;
 use crate::call::{Identity, WireForm};
+use crate::fault;
 use crate::target::Receipt;
 
 /// Most characters kept of what the CRM said.
 pub const WORDS: usize = 500;
 
 pub(super) fn intents(store: &mut Store, run: RunId, intents: &[Intent]) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.intents"), (), |tx, job| {
         let settings: i64 = tx
             .prepare_cached("SELECT settings FROM runs WHERE id = ?1 AND job = ?2")?
             .query_row((run.0, job), |row| row.get(0))
@@ -32,6 +33,7 @@ pub(super) fn intents(store: &mut Store, run: RunId, intents: &[Intent]) -> Resu
                     first(tx, job, settings, last, intent)?;
                 }
             }
+            fault::point!("ledger.intents.row");
         }
         Ok(())
     })
@@ -43,7 +45,7 @@ pub(super) fn outcomes(
     at: i64,
     outcomes: &[(Identity, Recorded)],
 ) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.outcomes"), (), |tx, job| {
         for (identity, recorded) in outcomes {
             let known = known(tx, job, identity)?
                 .filter(|known| {
@@ -53,6 +55,7 @@ pub(super) fn outcomes(
                 })
                 .ok_or_else(|| Fault::Wrong("an outcome without an intent".into()))?;
             outcome(tx, job, run, at, &known, identity, recorded)?;
+            fault::point!("ledger.outcomes.row");
         }
         Ok(())
     })
@@ -63,7 +66,7 @@ pub(super) fn still_unmatched(
     at: i64,
     identities: &[Identity],
 ) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.still_unmatched"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
             "UPDATE calls SET last_attempt = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
              AND destination = ?5 AND state = 2",
@@ -76,7 +79,7 @@ pub(super) fn still_unmatched(
 }
 
 pub(super) fn withdrawn(store: &mut Store, identities: &[Identity]) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.dropped"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
             "UPDATE calls SET state = 1, reason = NULL, prior_state = 4, prior_reason = 4, drift = 0, missing = 0 \
              WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5 AND state = 4 AND reason = 4",
@@ -89,7 +92,7 @@ pub(super) fn withdrawn(store: &mut Store, identities: &[Identity]) -> Result<()
 }
 
 pub(super) fn drift(store: &mut Store, drift: &[(Identity, bool)]) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.drift"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
             "UPDATE calls SET drift = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
              AND destination = ?5 AND drift <> ?6",
@@ -102,7 +105,7 @@ pub(super) fn drift(store: &mut Store, drift: &[(Identity, bool)]) -> Result<(),
 }
 
 pub(super) fn missing(store: &mut Store, calls: &[(Identity, Missing)]) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.missing"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
             "UPDATE calls SET missing = ?6 WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 \
              AND destination = ?5 AND state IN (4, 5) AND missing <> ?6",
@@ -122,7 +125,7 @@ pub(super) fn missing(store: &mut Store, calls: &[(Identity, Missing)]) -> Resul
 }
 
 pub(super) fn forget_collisions(store: &mut Store, folded: &[Identity]) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.forget_collisions"), (), |tx, job| {
         folded.iter().try_for_each(|id| unfold(tx, job, id))
     })
 }
@@ -147,7 +150,7 @@ pub(super) fn collisions(
     run: RunId,
     collisions: &[Collision],
 ) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.collisions"), (), |tx, job| {
         let mut statement = tx.prepare_cached(
             "INSERT INTO collisions (job, start, fold, source, destination, owner_start, owner_fold, owner_source, \
              owner_destination, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \

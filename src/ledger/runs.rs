@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::error::Fault;
 use super::store::Store;
+use crate::fault;
 
 /// Number of a run, unique in its ledger. A reader's runs are not recorded and have the number that would come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +62,7 @@ pub(super) fn start(store: &mut Store, run: &RunStart) -> Result<RunId, Fault> {
         [],
         |row| row.get(0),
     )?;
-    store.write(RunId(next), |tx, job| {
+    store.write(fault::step!("ledger.run_start"), RunId(next), |tx, job| {
         tx.execute(
             "INSERT OR IGNORE INTO settings (fingerprint) VALUES (?1)",
             [&run.settings],
@@ -83,7 +84,7 @@ pub(super) fn start(store: &mut Store, run: &RunStart) -> Result<RunId, Fault> {
 }
 
 pub(super) fn finish(store: &mut Store, run: RunId, record: &RunRecord) -> Result<(), Fault> {
-    store.write((), |tx, job| {
+    store.write(fault::step!("ledger.run_finish"), (), |tx, job| {
         let changed = tx.execute(
             "UPDATE runs SET ended = ?3, exit_code = ?4, reason = ?5, counts = ?6, requests_sent = ?7, \
              requests_retried = ?8 WHERE id = ?1 AND job = ?2",

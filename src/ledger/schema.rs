@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::error::{LedgerError, damaged, newer};
+use crate::fault;
 
 /// The migrations, in order; the schema's version is their number.
 const MIGRATIONS: &[&str] = &[
@@ -30,7 +31,9 @@ pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
             let step = db.transaction()?;
             step.execute_batch(sql)?;
             step.pragma_update(None, "user_version", number)?;
+            fault::point!("ledger.migrate.before_commit");
             step.commit()?;
+            fault::point!("ledger.migrate.after_commit");
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::error::{Damaged, Fault, LedgerError, damaged, damaged_in_use};
 use super::watch::{Loss, Moment, Watch};
 use super::{file, list, place, schema};
+use crate::fault::{self, Step};
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,7 @@ impl Store {
         match access {
             Access::ReadWrite => {
                 let opened = file::open_writable(&path, now)?;
+                fault::point!("ledger.open.before_job", sql);
                 opened
                     .db
                     .execute("INSERT OR IGNORE INTO jobs (name) VALUES (?1)", [job])
@@ -65,6 +67,7 @@ impl Store {
                     .db
                     .query_row(number, [job], |row| row.get(0))
                     .map_err(sql)?;
+                fault::point!("ledger.open.job_known", sql);
                 let store = Self {
                     path,
                     db: opened.db,
@@ -95,21 +98,24 @@ impl Store {
         }
     }
 
-    /// One transaction, or `otherwise` for a reader. Fails, with nothing recorded as far as can be known, when the file
+    /// One transaction, or `otherwise` for a reader; `step` names it. Fails, with nothing recorded as far as can be known, when the file
     /// is no longer the one that was opened.
     pub(super) fn write<T>(
         &mut self,
+        step: Step,
         otherwise: T,
         work: impl FnOnce(&Transaction<'_>, i64) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         if self.watch.is_none() {
             return Ok(otherwise);
         }
+        fault::point!(step, "before");
         self.look(Moment::Before)?;
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction, self.job)?;
+        fault::point!(step, "before_commit");
         if let Some(watch) = &mut self.watch {
             match watch.check(Moment::Before) {
                 Ok(()) => {}
@@ -122,6 +128,7 @@ impl Store {
             }
         }
         transaction.commit()?;
+        fault::point!(step, "after_commit");
         self.look(Moment::After)?;
         Ok(done)
     }
@@ -174,14 +181,23 @@ impl Store {
     fn close(mut self) -> Result<(), LedgerError> {
         if self.watch.is_some() {
             self.look(Moment::Before)?;
+            let sql = |error: rusqlite::Error| self.explain(error.into());
+            fault::point!("ledger.close.before_checkpoint", sql);
             self.db
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-                .map_err(|error| self.explain(error.into()))?;
+                .map_err(sql)?;
+            fault::point!("ledger.close.checkpointed", sql);
         }
         let path = self.path;
         self.db
             .close()
-            .map_err(|(_, error)| LedgerError::sql(&path, damaged_in_use, error))
+            .map_err(|(_, error)| LedgerError::sql(&path, damaged_in_use, error))?;
+        fault::point!("ledger.close.closed", |error| LedgerError::sql(
+            &path,
+            damaged_in_use,
+            error
+        ));
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     Undated,
 };
 use crate::call::{ColumnTime, TimeKind};
+use crate::fault;
 
 /// What databases differ in. An implementation connects when it is first asked for something, and again after a failure.
 pub(super) trait Dialect: Send {
@@ -347,6 +348,7 @@ impl<D: Dialect> Table<D> {
             self.dialect.close().await;
             return Ok(None);
         }
+        fault::point!("source.slice");
         let mut rows = Vec::new();
         let mut bytes = 0;
         let mut until = window.start;
@@ -375,6 +377,7 @@ impl<D: Dialect> Table<D> {
             until,
             rows: within_slice(rows, &(window.start..until)),
         };
+        fault::point!("source.slice_read");
         self.state = State::Indexed(until..window.end);
         Ok(Some(slice))
     }

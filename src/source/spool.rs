@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use super::{CdrRow, DurationCell, SLICE_ROWS, Slice, SourceError, StartCell, Undated};
 use crate::call::{ColumnTime, Disposition, Origin};
+use crate::fault;
 
 /// Most rows with an unreadable start that a window hands on; further ones are only counted, in [`Undated`].
 pub const UNREADABLE_ROWS: usize = 1_000;
@@ -40,6 +41,7 @@ impl Spool {
     /// [`SourceError::Spool`]
     pub fn new() -> Result<Self, SourceError> {
         // An empty name is SQLite's word for a private file that is unlinked as soon as it is open.
+        fault::point!("source.spool.new", failed);
         let db = Connection::open("").map_err(failed)?;
         db.execute_batch(SCHEMA).map_err(failed)?;
         Ok(Self {
@@ -93,11 +95,13 @@ impl Spool {
                         extra_text(&row.extra),
                     ])
                     .map_err(failed)?;
+                fault::point!("source.spool.row", failed);
                 self.appended += 1;
                 self.earliest = self.earliest.min(start);
                 self.latest = self.latest.max(start);
             }
         }
+        fault::point!("source.spool.before_commit", failed);
         transaction.commit().map_err(failed)
     }
 
@@ -112,6 +116,7 @@ impl Spool {
                 count_undated(&mut self.undated, &row);
             }
         }
+        fault::point!("source.spool.finish", failed);
         let all_inside = self.earliest >= window.start.0 && self.latest < window.end.0;
         let dated = if all_inside {
             self.appended
@@ -178,6 +183,7 @@ impl SpooledWindow {
             return Ok(None);
         }
         let mut slice = self.read(from).map_err(failed)?;
+        fault::point!("source.spool.slice", failed);
         if from == self.window.start {
             slice.rows.extend(self.unreadable.iter().cloned());
         }

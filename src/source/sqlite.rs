@@ -18,6 +18,7 @@ use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{Patience, cause, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
+use crate::fault;
 use crate::text::Shown;
 
 /// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
@@ -67,6 +68,7 @@ impl Dialect for SqliteFile {
             let mut connection = self.connected().await?;
             let place = self.place();
             let described = within(self.patience.answer(), &place, DESCRIBING, async {
+                fault::point!("source.inspect");
                 Ok((self.describe(&mut connection).await?, connection))
             });
             let (layout, connection) = described.await?;
@@ -92,6 +94,7 @@ impl Dialect for SqliteFile {
                 let kind = layout.clock.kind();
                 // A number column that holds text too: SQLite sorts it behind all numbers, and so outside every window.
                 let numbers_only = layout.clock == Clock::Epoch;
+                fault::point!("source.statement");
                 let mut rows = bound(statement).fetch(&mut connection);
                 while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
                     .await?
@@ -106,8 +109,10 @@ impl Dialect for SqliteFile {
                         })
                     });
                     sink.push(row.map_err(fail)?)?;
+                    fault::point!("source.row");
                 }
                 drop(rows);
+                fault::point!("source.drained");
                 Ok(connection)
             });
             self.connection = Some(drained.await?);
@@ -122,6 +127,7 @@ impl Dialect for SqliteFile {
             let place = self.place();
             let (count, connection) = within(self.patience.answer(), &place, READING, async {
                 let fail = |error| self.failure(READING, error);
+                fault::point!("source.count");
                 let row = bound(statement).fetch_one(&mut connection).await;
                 let count: i64 = row.and_then(|row| row.try_get(0)).map_err(fail)?;
                 Ok((count, connection))
@@ -175,6 +181,7 @@ impl SqliteFile {
             }
         }
         within(self.patience.connect(), &self.place(), OPENING, async {
+            fault::point!("source.connect");
             let fail = |error| self.failure(OPENING, error);
             let mut connection = SqliteConnectOptions::new()
                 .filename(&self.path)

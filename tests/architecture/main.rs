@@ -95,6 +95,68 @@ fn never_heard_of(rooms: &[&str], but: &[&str], forbidden: &[&str]) {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What a run does at a fault point is none of their business.
+const NO_FAULTS: &[&str] = &["crate::fault"];
+
+#[test]
+fn pure_rooms_have_no_fault_points() {
+    never_heard_of(
+        &[
+            "src/call.rs",
+            "src/text.rs",
+            "src/cdr/",
+            "src/number/",
+            "src/config/",
+            "src/report/",
+            "src/ledger/plan.rs",
+            "src/target/nimbox/",
+        ],
+        &[],
+        NO_FAULTS,
+    );
+    // They name no room but the one whose error they make.
+    never_heard_of(
+        &["src/fault"],
+        &[],
+        &[
+            "crate::ledger",
+            "crate::target",
+            "crate::delivery",
+            "crate::command",
+        ],
+    );
+}
+
+#[test]
+fn the_ordinary_program_has_no_trace_of_the_fault_points() {
+    let named = regex::Regex::new(r#"fault::(?:point|moment|step)!\(\s*"([a-z_.]+)""#).unwrap();
+    let mut names: Vec<String> = SOURCE
+        .iter()
+        .flat_map(|file| {
+            named
+                .captures_iter(&file.text)
+                .map(|found| found[1].to_owned())
+        })
+        .collect();
+    assert!(names.len() >= 40, "{}", names.len());
+    names.push("CDRELAY_FAULT".to_owned());
+    let any: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+    let any = regex::bytes::Regex::new(&any.join("|")).unwrap();
+    let program = std::fs::read(env!("CARGO_BIN_EXE_cdrelay")).unwrap();
+    let found: std::collections::BTreeSet<_> = any
+        .find_iter(&program)
+        .map(|found| String::from_utf8_lossy(found.as_bytes()).into_owned())
+        .collect();
+    if cfg!(feature = "fault-points") {
+        assert!(
+            found.len() >= 40,
+            "the search finds them where they are: {found:?}"
+        );
+    } else {
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
 #[test]
 fn pure_rooms_touch_neither_files_nor_network_nor_clock() {
     never_heard_of(

@@ -16,7 +16,7 @@ use cdrelay::number::dialplan::Pattern;
 use cdrelay::number::rewrite::Rewrite;
 use cdrelay::number::substring::Template;
 use cdrelay::source::StartCell;
-use cdrelay::target::http::answers_to;
+use cdrelay::target::http::{Secrets, answers_to};
 use cdrelay::target::nimbox::strict::StrictReply;
 use cdrelay::target::nimbox::verdict::{Answer, Reading, classify};
 use cdrelay::target::{Outcome, TroubleKind};
@@ -45,7 +45,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// that say so; a 5xx never rejects; nothing repeats a secret; and a body that is accepted says the same to `serde_json`.
 pub fn crm_reply(body: &[u8]) {
     let already_exists = ["ya existe".to_owned()];
-    let hidden = [CANARY.to_owned()];
+    let hidden = Secrets::default().with(CANARY);
     let reading = Reading {
         already_exists: &already_exists,
         hidden: &hidden,
@@ -213,7 +213,7 @@ pub fn retry_after(bytes: &[u8]) {
         let now = DateTime::from_timestamp(seconds, 0).expect("a time");
         let reading = Reading {
             already_exists: &[],
-            hidden: &[],
+            hidden: &Secrets::default(),
             now,
         };
         let answer = Answer {

@@ -10,6 +10,7 @@ use super::slice::Ticket;
 use crate::call::Identity;
 use crate::delivery::suspicion::IDS_KEPT;
 use crate::delivery::{Fate, Settled};
+use crate::fault;
 use crate::ledger::{LedgerError, Recorded, STUCK_AFTER, State};
 use crate::target::Receipt;
 
@@ -66,6 +67,7 @@ impl Pipeline<'_> {
         let mut block = Vec::with_capacity(COMMIT);
         let mut created = Created::default();
         while answers.recv_many(&mut block, COMMIT).await > 0 {
+            fault::moment!("sync.answered");
             let mut records = Vec::with_capacity(block.len());
             let mut doubted = Vec::new();
             for settled in &block {
@@ -82,7 +84,9 @@ impl Pipeline<'_> {
             self.ledger
                 .record_outcomes(self.run, super::now().timestamp(), records)
                 .await?;
+            fault::moment!("sync.before_count");
             let answered = self.count(&block, &doubted);
+            fault::moment!("sync.counted");
             self.board.answers_done(answered);
             recorded.send_modify(|n| *n += 1);
             block.clear();

@@ -23,6 +23,7 @@ use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
 use crate::config::Config;
 use crate::delivery::{self, Stop};
+use crate::fault;
 use crate::intake::{self, Settings};
 use crate::ledger::{Access, Ledger, LedgerLock, Purpose};
 use crate::report::exit::{Code, Exit};
@@ -99,6 +100,7 @@ pub async fn sync(
             lock = LedgerLock::acquire(&config.ledger.path, args.wait) => lock?,
         })
     };
+    fault::moment!("sync.locked");
     // What a run may last, it may last from here on: waiting for another one is not its work.
     let began = Instant::now();
     let runtime = match (args.max_runtime, mode) {
@@ -181,6 +183,7 @@ pub async fn sync(
         closed = ledger.close() => closed?,
         () = pipeline::past(last_moment) => return Err(hanging(config)),
     }
+    fault::moment!("sync.closed");
     Ok((report, remarks))
 }
 

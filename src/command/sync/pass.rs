@@ -11,6 +11,7 @@ use crate::cli::Output;
 use crate::command::{Context, now};
 use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Summary};
+use crate::fault;
 use crate::intake::{Intake, Settings};
 use crate::ledger::{Ledger, LedgerError, PlanContext, RunRecord, RunStart, State};
 use crate::progress::Progress;
@@ -70,6 +71,7 @@ impl Stage<'_> {
                 started: begun,
             })
             .await?;
+        fault::moment!("sync.started");
         let limits = self.limits(pass.mode).await?;
         let plan = PlanContext {
             full: pass.mode == Mode::Full,
@@ -111,6 +113,7 @@ impl Stage<'_> {
             }
             Ok(Err(error)) => (Summary::nothing(Ending::Done), Some(Exit::from(error))),
         };
+        fault::moment!("sync.sent");
         board.progress().finish();
         remarks.unmatched = board.unmatched_in_window();
         remarks.rejected = board.rejected_in_window();
@@ -161,6 +164,7 @@ impl Stage<'_> {
         requests_retried: report.requests.retried,
     };
         ledger.finish_run(run, record).await?;
+        fault::moment!("sync.finished");
         Ok((report, remarks))
     }
 

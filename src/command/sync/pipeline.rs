@@ -19,6 +19,7 @@ use super::board::Board;
 use super::last::Last;
 use super::slice::{Due, Ticket};
 use crate::delivery::{self, Ending, Limits, Parcel, Stop, Summary};
+use crate::fault;
 use crate::intake::Intake;
 use crate::ledger::{Ledger, LedgerError, PlanContext, Recorded, RunId};
 use crate::report::exit::Exit;
@@ -178,18 +179,21 @@ impl Pipeline<'_> {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(extent) => return Ok(extent),
             };
+            fault::moment!("sync.slice_read");
             let rows = batch.rows;
             self.note_missing(seen..batch.until, Some(&batch)).await?;
             seen = seen.max(batch.until);
             // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
             let sending = !way.parcels.is_closed();
             let due = self.plan(intake, batch, sending, &mut last).await?;
+            fault::moment!("sync.slice_planned");
             self.board.rows_done(rows);
             self.send(way, due).await?;
         }
         if seen < window.end {
             self.note_missing(seen..window.end, None).await?;
         }
+        fault::moment!("sync.window_read");
         self.follow_up(way, &mut recorded).await?;
         self.send_last(way, &mut recorded, last).await?;
         Ok(Extent::Whole)
@@ -249,6 +253,7 @@ impl Pipeline<'_> {
                 () = way.parcels.closed() => return Ok(()),
             }
         }
+        fault::moment!("sync.scouts_back");
         let (matched, in_vain) = self.board.figures().numbers.take();
         if !in_vain.is_empty() {
             let identities = in_vain.into_iter().map(|entry| entry.identity).collect();

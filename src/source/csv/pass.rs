@@ -11,6 +11,7 @@ use super::records::Entry;
 use super::rotation::{self, Log, LogFile};
 use super::row;
 use crate::call::{ColumnTime, TimeKind};
+use crate::fault;
 use crate::source::columns::parse_time_text;
 use crate::source::spool::{Spool, SpooledWindow};
 use crate::source::{CdrRow, SLICE_ROWS, SourceError, StartCell};
@@ -32,6 +33,7 @@ impl CsvSource {
         &mut self,
         window: Range<ColumnTime>,
     ) -> Result<SpooledWindow, SourceError> {
+        fault::point!("source.csv.find");
         let log = Log::find(&self.path)?;
         let mut spool = Spool::new()?;
         self.notes.clear();
@@ -64,6 +66,8 @@ impl CsvSource {
     ) -> Result<(), SourceError> {
         let name = file.path.display().to_string();
         let mut opened = self.begin(file, u64::MAX)?;
+        let failed = |error| rotation::unreadable(&file.path, error);
+        fault::point!("source.csv.opened", failed);
         loop {
             let mut rows = Vec::new();
             let mut bytes_read = 0;
@@ -77,6 +81,7 @@ impl CsvSource {
                     }
                 }
             }
+            fault::point!("source.csv.block", failed);
             spool.append(rows)?;
             if !more {
                 break;

@@ -27,6 +27,7 @@ const SAMPLE_BYTES: u64 = 1 << 20;
 impl CsvSource {
     /// Finds out the layout, without reading more than the beginning of a file.
     pub(super) fn look(&mut self) -> Result<SourceProfile, SourceError> {
+        crate::fault::point!("source.csv.look");
         let log = Log::find(&self.path)?;
         let mut notes = Vec::new();
         let mut sample = None;

@@ -250,6 +250,9 @@ impl HttpClient {
         repeat: Repeat,
     ) -> Result<Reply, Fault> {
         let started = Instant::now();
+        crate::fault::point!("target.before_request", |error: std::io::Error| {
+            Fault::Unreachable(format!("no connection to the CRM: {error}"))
+        });
         let response = match self.send(url, authorization).await {
             Err(error) if repeat == Repeat::Once && self.was_closed_idle(&error, started) => {
                 tracing::trace!(
@@ -265,8 +268,14 @@ impl HttpClient {
             result => result,
         }
         .map_err(fault::explain)?;
+        crate::fault::point!("target.answered", |error: std::io::Error| Fault::Garbled(
+            format!("no complete reply: {error}")
+        ));
         let connection = came_over(&response);
         let (reply, whole) = read(response, NEEDLESS_BODY.min(self.timeout / 4)).await?;
+        crate::fault::point!("target.replied", |error: std::io::Error| Fault::Garbled(
+            format!("no complete reply: {error}")
+        ));
         if whole {
             self.kept.replied(connection);
         }
