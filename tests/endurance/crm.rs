@@ -143,6 +143,22 @@ impl Crm {
         !self.shared.manners.silent
     }
 
+    /// Whether bytes or connections have reached its sockets that it has not taken yet (proc(5), `/proc/net/tcp`: of a
+    /// listening socket the queue counts connections).
+    pub fn has_unread(&self) -> bool {
+        let port = format!(":{:04X}", self.addr.port());
+        std::fs::read_to_string("/proc/net/tcp")
+            .expect("the kernel's list of sockets")
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                let local = fields.next()?;
+                let queues = fields.nth(2)?;
+                local.ends_with(&port).then_some(queues)
+            })
+            .any(|queues| !queues.ends_with(":00000000"))
+    }
+
     /// From here on it reads requests and acts on them, and answers none.
     pub fn hold(&self) {
         *self.shared.holding.lock().expect("not poisoned") = true;

@@ -59,14 +59,14 @@ fn signalled(chance: &mut Chance, way: Way, name: &str, code: i32) -> Hit {
     if way != Way::Free {
         crm.hold();
         // False where it was through.
-        if trace::sleeps(&mut child, || crm.requests()) {
+        if trace::sleeps(&mut child, &crm) {
             seen = Some(crm.requests());
         }
     }
     signal(&child, name);
     if seen.is_some() {
         assert!(
-            trace::sleeps(&mut child, || crm.requests()),
+            trace::sleeps(&mut child, &crm),
             "it waits for what is in flight"
         );
         if way == Way::Twice {

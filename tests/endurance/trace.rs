@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::Child;
 use std::time::Duration;
 
-use super::crm::Key;
+use super::crm::{Crm, Key};
 use super::program::Program;
 
 /// A call in the ledger.
@@ -20,6 +20,10 @@ pub struct Entry {
 
 /// The code of a call in flight.
 pub const IN_FLIGHT: i64 = 5;
+
+/// So many looks, ten milliseconds apart, must find the program asleep: a thread of the CRM that waits for a processor
+/// has taken a request and not counted it yet.
+const QUIET: usize = 20;
 
 /// What the ledger holds, read from a copy: opening the file itself would put its log in order, and the next run is to
 /// find everything as the kill left it. Empty where there is no ledger yet.
@@ -63,9 +67,11 @@ pub fn in_flight(entries: &[Entry]) -> HashMap<Key, i64> {
 }
 
 /// Waits until the program has dealt with everything that has reached it, signals too, and sleeps: its main thread is in
-/// state S (proc(5)) and no signal is pending, five times in a row, while `steady` stays the same. False where it ended.
-pub fn sleeps(child: &mut Child, steady: impl Fn() -> u64) -> bool {
+/// state S (proc(5)) and no signal is pending, many times in a row, while the CRM has taken all that was sent and counts
+/// no new request. False where it ended.
+pub fn sleeps(child: &mut Child, crm: &Crm) -> bool {
     let id = child.id();
+    let steady = || crm.requests();
     let mut before = steady();
     let mut quiet = 0;
     for _ in 0..3000 {
@@ -74,13 +80,13 @@ pub fn sleeps(child: &mut Child, steady: impl Fn() -> u64) -> bool {
         }
         std::thread::sleep(Duration::from_millis(10));
         let now = steady();
-        quiet = if now == before && is_idle(id) {
+        quiet = if now == before && is_idle(id) && !crm.has_unread() {
             quiet + 1
         } else {
             0
         };
         before = now;
-        if quiet == 5 {
+        if quiet == QUIET {
             return true;
         }
     }
