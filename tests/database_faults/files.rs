@@ -132,7 +132,7 @@ fn a_sqlite_file_in_wal_mode_is_read_while_it_is_written_and_checkpointed() {
         .source()
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .unwrap();
-    let more = golden::rows(300, now() - 600, 1, 98);
+    let more = late_calls(300, 0);
     let inserts: Vec<String> = more
         .chunks(10)
         .flat_map(|rows| golden::inserts("cdr", rows))
@@ -263,8 +263,12 @@ fn shift(path: &Path) {
 /// A few calls that hang up in this instant, of one leg each: a leg that comes after its call was sent is drift, and no
 /// fault.
 fn new_calls(round: usize) -> Vec<Row> {
+    late_calls(5, round)
+}
+
+fn late_calls(count: i64, round: usize) -> Vec<Row> {
     let now = now();
-    (0..5)
+    (0..count)
         .map(|number| {
             let instant = now - 60 - number;
             Row {
