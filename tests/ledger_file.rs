@@ -221,7 +221,7 @@ fn a_missing_or_emptied_ledger_is_no_first_run() {
     // SQLite writes this for a database that nothing was ever put into.
     rusqlite::Connection::open(&path)
         .unwrap()
-        .execute_batch("VACUUM; PRAGMA user_version = 1")
+        .execute_batch("VACUUM; PRAGMA user_version = 2")
         .unwrap();
     check_refused(&path, 10, &MISSING.replace("is missing", "holds no tables"));
     // A witness that was cut is still one.
@@ -340,7 +340,7 @@ fn foreign_and_newer_files_are_refused_untouched() {
     check_refused(
         &path,
         12,
-        "the ledger `LEDGER` was written by a newer cdrelay (schema 99, this one knows 1); it was left as it is: run that version",
+        "the ledger `LEDGER` was written by a newer cdrelay (schema 99, this one knows 2); it was left as it is: run that version",
     );
     let (_elsewhere, path) = place();
     fs::create_dir(&path).unwrap();

@@ -93,7 +93,8 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let looked = lost(&config, &settings, &ledger, &affected);
     let (lost, kind) = unless_stopped(context, looked).await??;
     fault::moment!("delete.looked");
-    let counts = ledger.count_delivered(affected.sets()).await?;
+    let counts = ledger.count_delivered(affected.readings(kind)).await?;
+    let edges = ledger.count_at_the_crm(affected.edges()).await?;
     let shown = Shown {
         days,
         purpose,
@@ -126,9 +127,12 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         conclude(context, &config, &shown, &Done::default(), true, &exit);
         return Ok(exit);
     }
-    if asks && !shown.confirmed(context).await? {
-        ledger.close().await?;
-        return Ok(Exit::new(Code::Settled, "nothing was deleted"));
+    if asks {
+        let answer = shown.confirmed(context).await;
+        if !matches!(answer, Ok(true)) {
+            ledger.close().await?;
+            return answer.map(|_| Exit::new(Code::Settled, "nothing was deleted"));
+        }
     }
     // The last moment to turn back: from here on the request is on its way.
     unless_stopped(context, std::future::ready(())).await?;
@@ -163,6 +167,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let done = Done {
         deletion: Some(deletion),
         counts,
+        edges,
         sync: sent,
     };
     conclude(context, &config, &shown, &done, false, &exit);

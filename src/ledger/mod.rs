@@ -457,6 +457,19 @@ impl Ledger {
             .await
     }
 
+    /// How many calls of each selection the CRM may hold: delivered, withdrawn, or sent without a verdict.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn count_at_the_crm(
+        &self,
+        selections: Vec<Selection>,
+    ) -> Result<Vec<u64>, LedgerError> {
+        self.door
+            .ask(move |store| selection::count_at_the_crm(store, &selections))
+            .await
+    }
+
     /// Removes calls that start before `before`, in whatever state, and gives how many; then runs and deletions that
     /// ended before the instant `runs_before`. Block by block: what was removed when it fails stays removed.
     ///

@@ -121,10 +121,18 @@ pub(super) fn delivered_in(
 }
 
 pub(super) fn count_delivered(store: &Store, readings: &[Selection]) -> Result<Vec<u64>, Fault> {
-    let mut statement = store.db.prepare_cached(
+    count(store, readings, "c.state = 0")
+}
+
+pub(super) fn count_at_the_crm(store: &Store, selections: &[Selection]) -> Result<Vec<u64>, Fault> {
+    count(store, selections, "c.state IN (0, 1, 4, 5)")
+}
+
+fn count(store: &Store, readings: &[Selection], states: &str) -> Result<Vec<u64>, Fault> {
+    let mut statement = store.db.prepare_cached(&format!(
         "SELECT c.start, c.instant, w.initiated FROM calls c JOIN wire_forms w ON w.call = c.id \
-         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 AND c.state = 0",
-    )?;
+         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 AND {states}"
+    ))?;
     let mut counts = Vec::with_capacity(readings.len());
     for reading in readings {
         let mut count = 0;

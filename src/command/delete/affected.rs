@@ -44,9 +44,6 @@ pub(in crate::command) struct Affected {
     all: Range<i64>,
 }
 
-/// Where the sets of [`Affected::sets`] stand, behind the five readings.
-pub(super) const EDGES: usize = 5;
-
 impl Affected {
     /// What a deletion of the days `from..=to` affects.
     pub(in crate::command) fn new(
@@ -63,7 +60,8 @@ impl Affected {
         let asked = before(from)..=after(to);
         let zone = config.source.timezone;
         let mut affected = Self::of(asked, purpose, config);
-        affected.main.instants = vec![day_bounds(from, zone).start..day_bounds(to, zone).end];
+        let named = day_bounds(from, zone).start..day_bounds(to, zone).end;
+        affected.main.instants = [named].into();
         affected.readings[0] = affected.main.clone();
         affected.days = days;
         affected
@@ -121,55 +119,63 @@ impl Affected {
         }
     }
 
-    /// Named days and everything affected, then the other readings of the bounds; from [`EDGES`] on, what these readings
-    /// leave standing of the named days: any reading, UTC days, UTC midnights.
-    pub(super) fn sets(&self) -> Vec<Selection> {
-        let mut sets = self.readings.clone();
+    /// Named days and everything affected, then the other readings of the bounds.
+    pub(super) fn readings(&self, kind: TimeKind) -> Vec<Selection> {
+        let mut readings = self.readings.clone();
+        readings[0] = self.named(kind);
+        readings
+    }
+
+    /// What of the named days a reading leaves standing: any reading, UTC days, UTC midnights.
+    pub(super) fn edges(&self) -> Vec<Selection> {
         let (first, last) = self.asked.clone().into_inner();
         let any = midnight(first) - WESTERNMOST..midnight(after(last)) - EASTERNMOST;
-        for reading in [
+        let readings = [
             any,
             self.readings[2].instants[0].clone(),
             self.readings[4].instants[0].clone(),
-        ] {
-            sets.push(Selection {
-                instants: self
-                    .main
-                    .instants
-                    .iter()
-                    .flat_map(|main| {
-                        [
-                            main.start..main.end.min(reading.start),
-                            main.start.max(reading.end)..main.end,
-                        ]
-                    })
-                    .collect(),
+        ];
+        let outside = |reading: Range<i64>| {
+            self.main.instants.iter().flat_map(move |main| {
+                [
+                    main.start..main.end.min(reading.start),
+                    main.start.max(reading.end)..main.end,
+                ]
+            })
+        };
+        readings
+            .into_iter()
+            .map(|reading| Selection {
+                instants: outside(reading).collect(),
                 ..Selection::default()
-            });
-        }
-        sets
+            })
+            .collect()
     }
 
     /// The deletion for the ledger. `kind` is the time column's: for local time a rebuild takes the calls by the day that
     /// the column names, whatever zone their forms were frozen under.
     pub(in crate::command) fn plan(&self, kind: TimeKind, started: i64) -> DeletionPlan {
         let rebuild = self.purpose == Purpose::Rebuild;
-        let (first, last) = self.days.clone().into_inner();
-        let starts = match kind {
-            TimeKind::Wall if rebuild => Some(midnight(first)..midnight(after(last))),
-            TimeKind::Wall | TimeKind::Instant => None,
-        };
         DeletionPlan {
             days: self.days.clone(),
             purpose: self.purpose,
-            main: Selection {
-                starts,
-                ..self.main.clone()
-            },
+            main: self.named(kind),
             around: self.around.clone(),
             certain: rebuild.then(|| self.asked.clone()),
             window: self.all.start - ANOTHER_ZONE..self.all.end + ANOTHER_ZONE,
             started,
+        }
+    }
+
+    fn named(&self, kind: TimeKind) -> Selection {
+        let (first, last) = self.days.clone().into_inner();
+        let starts = match (kind, self.purpose) {
+            (TimeKind::Wall, Purpose::Rebuild) => Some(midnight(first)..midnight(after(last))),
+            (TimeKind::Wall | TimeKind::Instant, _) => None,
+        };
+        Selection {
+            starts,
+            ..self.main.clone()
         }
     }
 }
@@ -194,9 +200,10 @@ pub(super) async fn lost(
     ledger: &Ledger,
     days: &Affected,
 ) -> Result<(u64, TimeKind), Exit> {
+    // What was frozen under another zone is another instant today.
     let window = Window {
-        since: days.all.start,
-        until: days.all.end,
+        since: days.all.start - ANOTHER_ZONE,
+        until: days.all.end + ANOTHER_ZONE,
     };
     let (source, profile) = sync::connect_source(config).await?;
     let kind = profile.time;
@@ -274,9 +281,9 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// The one reading that holds as many calls as were deleted, by the counts of [`Affected::sets`].
+    /// The one reading that holds as many calls as were deleted, by the counts of [`Affected::readings`].
     pub(super) fn of(deleted: u64, counts: &[u64]) -> Option<Self> {
-        let [local, _, utc, local_midnights, utc_midnights, ..] = counts else {
+        let [local, _, utc, local_midnights, utc_midnights] = counts else {
             return None;
         };
         let readings = [
@@ -305,10 +312,9 @@ impl Reading {
     }
 }
 
-/// How many calls of the named days the CRM may have left standing, by the counts of [`Affected::sets`]: exactly so many
-/// where its count tells its reading, else at most.
-pub(super) fn left_standing(reading: Option<Reading>, counts: &[u64]) -> u64 {
-    let count = |n: usize| counts.get(EDGES + n).copied().unwrap_or(0);
+/// How many calls of the named days the CRM has left standing at most, by the counts of [`Affected::edges`].
+pub(super) fn left_standing(reading: Option<Reading>, edges: &[u64]) -> u64 {
+    let count = |n: usize| edges.get(n).copied().unwrap_or(0);
     match reading {
         None => count(0),
         Some(Reading::LocalDays | Reading::LocalMidnights) => 0,

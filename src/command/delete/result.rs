@@ -20,8 +20,10 @@ use crate::text::{Shown, count};
 #[derive(Default)]
 pub(super) struct Done {
     pub(super) deletion: Option<Deletion>,
-    /// Of [`super::affected::Affected::sets`], before the deletion.
+    /// Of [`super::affected::Affected::readings`], before the deletion.
     pub(super) counts: Vec<u64>,
+    /// Of [`super::affected::Affected::edges`], before the deletion.
+    pub(super) edges: Vec<u64>,
     /// What sending the calls again came to, for a rebuild that got so far.
     pub(super) sync: Option<(RunReport, Remarks)>,
 }
@@ -100,7 +102,7 @@ pub(super) fn conclude(
         .and_then(|n| Reading::of(n, &done.counts));
     let left = deleted
         .filter(|_| plan.purpose == Purpose::Withdraw)
-        .map(|_| left_standing(reading, &done.counts));
+        .map(|_| left_standing(reading, &done.edges));
     match context.output {
         Output::Json => {
             let mut object = json!({
@@ -174,7 +176,7 @@ fn said(
         (Purpose::Withdraw, Some(left)) if left > 0 => {
             let how_many = match reading {
                 Some(_) => format!(
-                    "So {} of these days, at their edge, did not go",
+                    "So up to {} at the edge of these days did not go",
                     count(left, "call")
                 ),
                 None => format!(
