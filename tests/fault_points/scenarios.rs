@@ -327,10 +327,12 @@ fn row_gone() -> Scenario {
         .iter()
         .find(|row| row.src == taken.1 && taken.2.ends_with(&row.dst[1..]));
     let lost = lost.expect("its row").uniqueid.clone();
+    // So did a row that was folded into another one for its key.
+    let folded = scene.rows[0].uniqueid.clone();
     let removed = scene
         .source()
-        .execute("DELETE FROM cdr WHERE uniqueid = ?1", [lost]);
-    assert_eq!(removed.expect("a statement"), 1);
+        .execute("DELETE FROM cdr WHERE uniqueid IN (?1, ?2)", [lost, folded]);
+    assert_eq!(removed.expect("a statement"), 2);
     let mut scenario = Scenario {
         files: files(&scene.program),
         book,

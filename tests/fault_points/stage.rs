@@ -262,8 +262,12 @@ impl Stage<'_> {
     fn count(&self, held: &Held, states: &[&str]) -> u64 {
         let calls = held.calls.iter();
         let found = calls.filter(|(key, state)| {
-            let ends = self.scenario.settled.get(*key);
-            states.contains(state) && ends.is_some_and(|end| *end != "pending")
+            let before = self.scenario.untouched.as_ref();
+            let known = match self.scenario.settled.get(*key) {
+                Some(end) => *end != "pending",
+                None => before.is_some_and(|before| before.contains_key(*key)),
+            };
+            known && states.contains(state)
         });
         found.count() as u64
     }

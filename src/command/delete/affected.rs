@@ -60,7 +60,8 @@ impl Affected {
         let asked = before(from)..=after(to);
         let zone = config.source.timezone;
         let mut affected = Self::of(asked, purpose, config);
-        affected.main.instants = vec![day_bounds(from, zone).start..day_bounds(to, zone).end];
+        let named = day_bounds(from, zone).start..day_bounds(to, zone).end;
+        affected.main.instants = [named].into();
         affected.readings[0] = affected.main.clone();
         affected.days = days;
         affected
