@@ -6,12 +6,10 @@ use super::scene::{now, sandbox, write_bytes};
 use super::{HOSTILE, Program, golden};
 
 /// Records of FreePBX's export; a quoted field may hold a line feed.
-fn records() -> Vec<u8> {
-    let mut bytes = format!(
-        "calldate,src,dst,duration,disposition,uniqueid,recordingfile,\"odd{}\"\n",
-        HOSTILE.replace(['\r', '\n'], "")
-    )
-    .into_bytes();
+fn records(odd: &str) -> Vec<u8> {
+    let mut bytes =
+        format!("calldate,src,dst,duration,disposition,uniqueid,recordingfile,\"odd{odd}\"\n")
+            .into_bytes();
     for n in 0..5 {
         let at = cdrelay::source::inspect::stamp(now() - 4 * 3600 - 600 * n);
         bytes.extend_from_slice(
@@ -33,7 +31,7 @@ fn a_hostile_master_csv_in_a_hostile_directory_is_shown_escaped() {
     name.push(0xff);
     let directory = program.dir.path().join(std::ffi::OsString::from_vec(name));
     std::fs::create_dir(&directory).unwrap();
-    write_bytes(&directory.join("Master.csv"), &records());
+    write_bytes(&directory.join("Master.csv"), &records(""));
     write_bytes(&directory.join("crm.token"), b"sandbox\n");
     let config = golden::config("url = \"csv:Master.csv\"", crm.url.as_str());
     write_bytes(
@@ -64,6 +62,18 @@ fn a_hostile_master_csv_in_a_hostile_directory_is_shown_escaped() {
         }
     }
     assert_eq!(crm.calls().len(), 5);
+    // A name in the first line that is none makes it no header, and nothing after it is understood.
+    let odd = HOSTILE.replace(['\r', '\n'], "");
+    write_bytes(&directory.join("Master.csv"), &records(&odd));
+    for verb in ["check", "sync"] {
+        let output = program
+            .bare(&[verb, "-vvv"])
+            .arg("--config")
+            .arg(&path)
+            .output()
+            .unwrap();
+        super::clean("a hostile header", &output);
+    }
     std::fs::remove_file(directory.join("Master.csv")).unwrap();
     let output = program
         .bare(&["sync"])

@@ -29,8 +29,7 @@ fn json() -> impl Strategy<Value = Value> {
         ];
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            proptest::collection::btree_map(key, inner, 0..6)
-                .prop_map(|entries| Value::from_iter(entries)),
+            proptest::collection::btree_map(key, inner, 0..6).prop_map(Value::from_iter),
         ]
     })
 }
