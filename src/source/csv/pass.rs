@@ -66,8 +66,9 @@ impl CsvSource {
     ) -> Result<(), SourceError> {
         let name = file.path.display().to_string();
         let mut opened = self.begin(file, u64::MAX)?;
-        let failed = |error| rotation::unreadable(&file.path, error);
-        fault::point!("source.csv.opened", failed);
+        fault::point!("source.csv.opened", |error| rotation::unreadable(
+            &file.path, error
+        ));
         loop {
             let mut rows = Vec::new();
             let mut bytes_read = 0;
@@ -81,7 +82,9 @@ impl CsvSource {
                     }
                 }
             }
-            fault::point!("source.csv.block", failed);
+            fault::point!("source.csv.block", |error| rotation::unreadable(
+                &file.path, error
+            ));
             spool.append(rows)?;
             if !more {
                 break;
