@@ -78,7 +78,7 @@ fn measured(scene: &Scene, args: &[&str]) -> (Value, u64, u64) {
 /// A first and a second full run stay within the limit.
 #[track_caller]
 fn bounded(name: &str, calls_a_number: usize, knows: fn(&str) -> bool) {
-    let rows = soak::count(100_000, 1_000_000);
+    let rows = soak::count(50_000, 1_000_000);
     let scene = scene(rows, rows / calls_a_number);
     // Two runs that are measured side by side would only be slower.
     static ONE: Mutex<()> = Mutex::new(());
