@@ -4,10 +4,11 @@
 //! Built with `--features fault-points`, and only then. Each named point is met at least once with each kind of fault;
 //! `CDRELAY_SOAK=long` takes every passage of every job.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "a test that cannot go on says so by panicking; the support files serve several tests"
+    reason = "a test that cannot go on says so by panicking, and what it printed is shown then; the support files serve several tests"
 )]
 
 #[path = "../support/golden.rs"]
