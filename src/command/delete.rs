@@ -97,7 +97,9 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let (lost, kind) = unless_stopped(context, looked).await??;
     fault::moment!("delete.looked");
     let counts = ledger.count_delivered(affected.readings(kind)).await?;
-    let edges = ledger.count_at_the_crm(affected.edges()).await?;
+    let doubtful = ledger
+        .count_doubtful(affected.named(kind), affected.asked.clone())
+        .await?;
     let shown = Shown {
         days,
         purpose,
@@ -170,7 +172,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     let done = Done {
         deletion: Some(deletion),
         counts,
-        edges,
+        doubtful,
         sync: sent,
     };
     conclude(context, &config, &shown, &done, false, &exit);

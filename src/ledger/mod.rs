@@ -9,7 +9,7 @@
 //! reads the source, and holds no secret.
 
 use std::collections::HashSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
 pub use selection::Selection;
 pub use store::Access;
+
+use chrono::NaiveDate;
 
 use crate::call::{ColumnTime, Identity, PhoneNumber, WireForm};
 use crate::target;
@@ -470,16 +472,18 @@ impl Ledger {
             .await
     }
 
-    /// How many calls of each selection the CRM may hold: delivered, withdrawn, or sent without a verdict.
+    /// How many calls of the selection a deletion of these days may leave standing at the CRM, depending on where it counts
+    /// its days: of those that are delivered, withdrawn, or sent without a verdict.
     ///
     /// # Errors
     /// [`LedgerError`]
-    pub async fn count_at_the_crm(
+    pub async fn count_doubtful(
         &self,
-        selections: Vec<Selection>,
-    ) -> Result<Vec<u64>, LedgerError> {
+        selection: Selection,
+        days: RangeInclusive<NaiveDate>,
+    ) -> Result<u64, LedgerError> {
         self.door
-            .ask(move |store| selection::count_at_the_crm(store, &selections))
+            .ask(move |store| selection::count_doubtful(store, &selection, &days))
             .await
     }
 

@@ -120,19 +120,33 @@ pub(super) fn delivered_in(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn count_delivered(store: &Store, readings: &[Selection]) -> Result<Vec<u64>, Fault> {
-    count(store, readings, "c.state = 0")
-}
-
-pub(super) fn count_at_the_crm(store: &Store, selections: &[Selection]) -> Result<Vec<u64>, Fault> {
-    count(store, selections, "c.state IN (0, 1, 4, 5)")
-}
-
-fn count(store: &Store, readings: &[Selection], states: &str) -> Result<Vec<u64>, Fault> {
-    let mut statement = store.db.prepare_cached(&format!(
+pub(super) fn count_doubtful(
+    store: &Store,
+    selection: &Selection,
+    days: &RangeInclusive<NaiveDate>,
+) -> Result<u64, Fault> {
+    let Some(starts) = selection.bounds() else {
+        return Ok(0);
+    };
+    let mut statement = store.db.prepare_cached(
         "SELECT c.start, c.instant, w.initiated FROM calls c JOIN wire_forms w ON w.call = c.id \
-         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 AND {states}"
-    ))?;
+         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 AND c.state IN (0, 1, 4, 5)",
+    )?;
+    let mut rows = statement.query((store.job, starts.start, starts.end))?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let initiated: String = row.get(2)?;
+        let named = selection.holds(row.get(0)?, row.get(1)?, &initiated);
+        count += u64::from(named && !lies_within(days, &initiated));
+    }
+    Ok(count)
+}
+
+pub(super) fn count_delivered(store: &Store, readings: &[Selection]) -> Result<Vec<u64>, Fault> {
+    let mut statement = store.db.prepare_cached(
+        "SELECT c.start, c.instant, w.initiated FROM calls c JOIN wire_forms w ON w.call = c.id \
+         WHERE c.job = ?1 AND c.start >= ?2 AND c.start < ?3 AND c.state = 0",
+    )?;
     let mut counts = Vec::with_capacity(readings.len());
     for reading in readings {
         let mut count = 0;

@@ -138,7 +138,7 @@ fn for_good_keeps_the_calls_out_until_they_are_asked_for() {
         0,
         &(shown(FOR_GOOD, 34, HELD)
             + "The CRM deleted 39 calls.\n\
-Where the CRM's days are not those of America/Caracas, up to 13 calls at the edge of these days did not go. \
+Where the CRM's days are not those of America/Caracas, up to 14 calls at the edge of these days did not go. \
 To be sure, delete the days on either side as well, and send the calls of these again:\n\
 cdrelay delete --from DAY4 --to DAY8, then cdrelay sync --since DAY2 --until DAY11\n"),
         "",

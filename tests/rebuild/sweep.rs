@@ -222,7 +222,7 @@ fn play(seed: u64, verb: Verb, fault: Fault) {
             &mut random,
             verb,
             fault,
-            [day(from), day(to)],
+            &[day(from), day(to)],
             &what,
         );
         expect(
@@ -230,7 +230,7 @@ fn play(seed: u64, verb: Verb, fault: Fault) {
             &settings,
             &mut rows,
             verb,
-            [day(from), day(to)],
+            &[day(from), day(to)],
             done,
         );
         if random.below(2) == 0 && verb != Verb::ForGood {
@@ -280,7 +280,7 @@ fn operate(
     random: &mut Random,
     verb: Verb,
     fault: Fault,
-    days: [String; 2],
+    days: &[String; 2],
     what: &str,
 ) -> bool {
     let mut args = match verb {
@@ -366,7 +366,7 @@ fn expect(
     settings: &[Settings],
     rows: &mut BTreeMap<usize, Expected>,
     verb: Verb,
-    days: [String; 2],
+    days: &[String; 2],
     done: bool,
 ) {
     let today = settings.len() - 1;

@@ -22,8 +22,6 @@ const PAGE: usize = 4_096;
 /// and takes the day named first along, the days it deletes begin that much before the same days in UTC. In the west
 /// they end later, within the day after the last one.
 const EASTERNMOST: i64 = 14 * 3600;
-/// Westernmost offset in use (Baker Island).
-const WESTERNMOST: i64 = -12 * 3600;
 
 /// How much earlier or later than today's zone says a call may start by the zone that its form was frozen under.
 const ANOTHER_ZONE: i64 = 2 * 86_400;
@@ -61,7 +59,7 @@ impl Affected {
         let zone = config.source.timezone;
         let mut affected = Self::of(asked, purpose, config);
         let named = day_bounds(from, zone).start..day_bounds(to, zone).end;
-        affected.main.instants = [named].into();
+        affected.main.instants = vec![named];
         affected.readings[0] = affected.main.clone();
         affected.days = days;
         affected
@@ -126,32 +124,6 @@ impl Affected {
         readings
     }
 
-    /// What of the named days a reading leaves standing: any reading, UTC days, UTC midnights.
-    pub(super) fn edges(&self) -> Vec<Selection> {
-        let (first, last) = self.asked.clone().into_inner();
-        let any = midnight(first) - WESTERNMOST..midnight(after(last)) - EASTERNMOST;
-        let readings = [
-            any,
-            self.readings[2].instants[0].clone(),
-            self.readings[4].instants[0].clone(),
-        ];
-        let outside = |reading: Range<i64>| {
-            self.main.instants.iter().flat_map(move |main| {
-                [
-                    main.start..main.end.min(reading.start),
-                    main.start.max(reading.end)..main.end,
-                ]
-            })
-        };
-        readings
-            .into_iter()
-            .map(|reading| Selection {
-                instants: outside(reading).collect(),
-                ..Selection::default()
-            })
-            .collect()
-    }
-
     /// The deletion for the ledger. `kind` is the time column's: for local time a rebuild takes the calls by the day that
     /// the column names, whatever zone their forms were frozen under.
     pub(in crate::command) fn plan(&self, kind: TimeKind, started: i64) -> DeletionPlan {
@@ -167,7 +139,8 @@ impl Affected {
         }
     }
 
-    fn named(&self, kind: TimeKind) -> Selection {
+    /// The calls of the named days: for a rebuild, those that the column names, too.
+    pub(super) fn named(&self, kind: TimeKind) -> Selection {
         let (first, last) = self.days.clone().into_inner();
         let starts = match (kind, self.purpose) {
             (TimeKind::Wall, Purpose::Rebuild) => Some(midnight(first)..midnight(after(last))),
@@ -309,16 +282,5 @@ impl Reading {
                 "only the midnights that begin the two dates on the wire are left alone, and days are UTC"
             }
         }
-    }
-}
-
-/// How many calls of the named days the CRM has left standing at most, by the counts of [`Affected::edges`].
-pub(super) fn left_standing(reading: Option<Reading>, edges: &[u64]) -> u64 {
-    let count = |n: usize| edges.get(n).copied().unwrap_or(0);
-    match reading {
-        None => count(0),
-        Some(Reading::LocalDays | Reading::LocalMidnights) => 0,
-        Some(Reading::UtcDays) => count(1),
-        Some(Reading::UtcMidnights) => count(2),
     }
 }

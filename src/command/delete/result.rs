@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::affected::{Reading, left_standing};
+use super::affected::Reading;
 use super::shown::Shown as Plan;
 use crate::cli::Output;
 use crate::command::Context;
@@ -22,8 +22,8 @@ pub(super) struct Done {
     pub(super) deletion: Option<Deletion>,
     /// Of [`super::affected::Affected::readings`], before the deletion.
     pub(super) counts: Vec<u64>,
-    /// Of [`super::affected::Affected::edges`], before the deletion.
-    pub(super) edges: Vec<u64>,
+    /// Calls of the named days that some reading leaves standing.
+    pub(super) doubtful: u64,
     /// What sending the calls again came to, for a rebuild that got so far.
     pub(super) sync: Option<(RunReport, Remarks)>,
 }
@@ -102,7 +102,7 @@ pub(super) fn conclude(
         .and_then(|n| Reading::of(n, &done.counts));
     let left = deleted
         .filter(|_| plan.purpose == Purpose::Withdraw)
-        .map(|_| left_standing(reading, &done.edges));
+        .map(|_| done.doubtful);
     match context.output {
         Output::Json => {
             let mut object = json!({
@@ -174,21 +174,12 @@ fn said(
             );
         }
         (Purpose::Withdraw, Some(left)) if left > 0 => {
-            let how_many = match reading {
-                Some(_) => format!(
-                    "So up to {} at the edge of these days did not go",
-                    count(left, "call")
-                ),
-                None => format!(
-                    "Where the CRM's days are not those of {}, up to {} at the edge of these days did not go",
-                    config.source.timezone,
-                    count(left, "call")
-                ),
-            };
             let _ = writeln!(
                 text,
-                "{how_many}. To be sure, delete the days on either side as well, and send the calls of these again:\n\
+                "Where the CRM's days are not those of {}, up to {} at the edge of these days did not go. To be sure, delete the days on either side as well, and send the calls of these again:\n\
                  cdrelay delete --from {} --to {}, then cdrelay sync --since {} --until {}",
+                config.source.timezone,
+                count(left, "call"),
                 plan.bounds.from,
                 plan.bounds.to,
                 plan.since().pred_opt().unwrap_or(plan.since()),
