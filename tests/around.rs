@@ -401,12 +401,17 @@ fn ci_fails_when_any_step_fails_names_it_and_runs_the_others() {
             "lint",
             "clippy --locked --workspace --all-targets -- -D warnings",
         ),
+        (
+            "supply chain",
+            "deny --locked --config .deny.toml check bans licenses sources",
+        ),
         ("tests", DOC_TESTS),
         ("tests", TESTS),
         ("documentation", "doc --no-deps --locked --workspace"),
         ("demonstration", "run --release --locked -- demo"),
     ];
-    let all: Vec<&str> = steps.iter().map(|(_, call)| *call).collect();
+    let mut all: Vec<&str> = steps.iter().map(|(_, call)| *call).collect();
+    all.insert(2, "deny --version");
     let (output, calls) = with_noting_cargo(".ci/run", &[], "none");
     assert!(output.status.success(), "{output:?}");
     assert_eq!(calls, all);
@@ -420,14 +425,27 @@ fn ci_fails_when_any_step_fails_names_it_and_runs_the_others() {
 }
 
 #[test]
+fn ci_says_what_it_leaves_out_where_cargo_deny_is_not_installed() {
+    let (output, calls) = with_noting_cargo(".ci/run", &[], "deny");
+    assert!(output.status.success(), "{output:?}");
+    let asked: Vec<&String> = calls
+        .iter()
+        .filter(|call| call.starts_with("deny"))
+        .collect();
+    assert_eq!(asked, ["deny --version"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let left_out = "==> supply chain: left out, cargo-deny is not installed; tests/supply_chain.rs checks the lock file\n";
+    assert!(said.contains(left_out), "{said}");
+}
+
+#[test]
 fn every_file_around_is_explained() {
     let readme = read("contrib/README.md");
     for path in contrib().keys().filter(|path| *path != "README.md") {
-        let directory = path
-            .rsplit_once('/')
-            .map(|(directory, _)| format!("`{directory}/`"));
-        let listed = readme.contains(&format!("`{path}`"))
-            || directory.is_some_and(|directory| readme.contains(&directory));
+        let in_a_listed_one = path
+            .match_indices('/')
+            .any(|(at, _)| readme.contains(&format!("`{}/`", &path[..at])));
+        let listed = in_a_listed_one || readme.contains(&format!("`{path}`"));
         assert!(listed, "contrib/README.md does not name {path}");
     }
     for name in readme

@@ -119,7 +119,7 @@ pub(super) fn due(
     ))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(entry(row)?);
+        found.push(bare_entry(row)?);
     }
     Ok(found)
 }
@@ -241,22 +241,26 @@ pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fau
 
 /// Reads [`COLUMNS`]. A call that is due has a wire form, and one that its hash vouches for: nothing else is ever sent.
 pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
-    let state = state(row.get(4)?)?;
+    let entry = bare_entry(row)?;
     let wire = wire(row, 14)?;
-    let content_hash = row.get(8)?;
-    let vouched = wire.as_ref().map_or(!state.is_unsettled(), |wire| {
-        wire.content_hash() == content_hash
+    let vouched = wire.as_ref().map_or(!entry.state.is_unsettled(), |wire| {
+        wire.content_hash() == entry.content_hash
     });
     if !vouched {
         return Err(Fault::Damaged);
     }
+    Ok(Entry { wire, ..entry })
+}
+
+/// Reads [`COLUMNS`], the wire form left out.
+fn bare_entry(row: &Row<'_>) -> Result<Entry, Fault> {
     Ok(Entry {
         identity: identity(row, 0)?,
-        state,
+        state: state(row.get(4)?)?,
         pending: reason(row.get(5)?)?,
         attempts: row.get(6)?,
         last_attempt: row.get(7)?,
-        content_hash,
+        content_hash: row.get(8)?,
         drift: row.get(9)?,
         receipt: Receipt {
             existing: row.get(10)?,
@@ -264,7 +268,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
             call_id: row.get(12)?,
         },
         missing: missing(row.get(13)?)?,
-        wire,
+        wire: None,
         unanswered: row.get(19)?,
     })
 }
