@@ -20,6 +20,7 @@ mod file;
 mod header;
 mod list;
 mod lock;
+mod mark;
 mod place;
 mod plan;
 mod purge;
@@ -221,7 +222,7 @@ impl Ledger {
         followers: Vec<Identity>,
     ) -> Result<(), LedgerError> {
         self.door
-            .ask(move |store| record::still_unmatched(store, at, &followers))
+            .ask(move |store| mark::still_unmatched(store, at, &followers))
             .await
     }
 
@@ -232,7 +233,7 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn record_dropped(&self, identities: Vec<Identity>) -> Result<(), LedgerError> {
         self.door
-            .ask(move |store| record::withdrawn(store, &identities))
+            .ask(move |store| mark::withdrawn(store, &identities))
             .await
     }
 
@@ -243,7 +244,7 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn record_missing(&self, calls: Vec<(Identity, Missing)>) -> Result<(), LedgerError> {
         self.door
-            .ask(move |store| record::missing(store, &calls))
+            .ask(move |store| mark::missing(store, &calls))
             .await
     }
 
@@ -252,9 +253,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]
     pub async fn record_drift(&self, drift: Vec<(Identity, bool)>) -> Result<(), LedgerError> {
-        self.door
-            .ask(move |store| record::drift(store, &drift))
-            .await
+        self.door.ask(move |store| mark::drift(store, &drift)).await
     }
 
     /// Records identities that were folded into the owner of their wire key. Known ones cost no write.
@@ -267,7 +266,7 @@ impl Ledger {
         collisions: Vec<Collision>,
     ) -> Result<(), LedgerError> {
         self.door
-            .ask(move |store| record::collisions(store, run, &collisions))
+            .ask(move |store| mark::collisions(store, run, &collisions))
             .await
     }
 
@@ -277,7 +276,7 @@ impl Ledger {
     /// [`LedgerError`]
     pub async fn forget_collisions(&self, folded: Vec<Identity>) -> Result<(), LedgerError> {
         self.door
-            .ask(move |store| record::forget_collisions(store, &folded))
+            .ask(move |store| mark::forget_collisions(store, &folded))
             .await
     }
 
