@@ -178,6 +178,8 @@ impl Crm {
 struct Expected {
     forms: Vec<usize>,
     out: bool,
+    /// One of the forms puts it on a day that was deleted for good, and another does not: it may be out.
+    open: bool,
 }
 
 fn picky(row: &Row) -> bool {
@@ -199,6 +201,7 @@ fn play(seed: u64, verb: Verb, fault: Fault) {
             let expected = Expected {
                 forms: vec![0],
                 out: false,
+                open: false,
             };
             (n, expected)
         })
@@ -240,11 +243,13 @@ fn play(seed: u64, verb: Verb, fault: Fault) {
     let what = format!("seed {seed}: {verb:?} {fault:?}, {settings:?}");
     // Whatever its window, a run finishes what is open; those that cover the days do the rest.
     scene.program.run(&["sync", "--since", &day(15)]);
-    assert_eq!(status(&scene)["unfinished_deletions"], json!([]), "{what}");
+    let open = status(&scene)["unfinished_deletions"].to_string();
+    assert!(!open.contains("a rebuild"), "{what}: {open}");
     crm.choosy.store(false, Ordering::SeqCst);
     scene.program.sync(&["--full"], 0);
     let report = scene.program.sync(&["--full"], 0);
     assert_eq!(report["requests"]["sent"], 0, "{what} {report}");
+    assert_eq!(status(&scene)["unfinished_deletions"], json!([]), "{what}");
     let mut found = crm.keys();
     for (n, expected) in &rows {
         let row = &scene.rows[*n];
@@ -263,6 +268,9 @@ fn play(seed: u64, verb: Verb, fault: Fault) {
             .iter()
             .map(|form| settings[*form].key(row))
             .collect();
+        if expected.open && there.is_empty() {
+            continue;
+        }
         assert_eq!(there.len(), 1, "{what}: {there:?}, one of {allowed:?}");
         assert!(
             allowed.contains(&there[0]),
@@ -385,7 +393,9 @@ fn expect(
             Verb::ForGood => {
                 let by_instant: Vec<bool> = by_instant.collect();
                 // Never at the CRM: nothing to keep out.
-                expected.out |= done && by_instant[0] && !picky(row);
+                let named = |test: fn(&[bool]) -> bool| done && test(&by_instant) && !picky(row);
+                expected.out |= named(|all| all.iter().all(|named| *named));
+                expected.open |= named(|all| all.contains(&true));
             }
             Verb::Rebuild if !done => {}
             Verb::Rebuild if within(row.wall) => expected.forms = vec![today],
