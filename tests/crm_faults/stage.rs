@@ -41,7 +41,6 @@ pub struct Case {
     words: Vec<String>,
     requests: RangeInclusive<usize>,
     retried: Option<u64>,
-    resend: bool,
 }
 
 /// A case with this CRM, and what the program says in the end: all of stderr that is its own word and not its log. Unless
@@ -62,7 +61,6 @@ pub fn case(
         words: vec![words.to_owned()],
         requests: 6..=6,
         retried: None,
-        resend: false,
     }
 }
 
@@ -122,14 +120,6 @@ impl Case {
         }
     }
 
-    /// The CRM lied, so the second run has to send everything again.
-    pub fn believed(self) -> Self {
-        Self {
-            resend: true,
-            ..self
-        }
-    }
-
     /// Plays the case.
     ///
     /// # Panics
@@ -180,13 +170,7 @@ impl Case {
         canary::absent_below(scene.program.dir.path());
         assert_eq!(stage.trap.connections(), 0, "the trap saw a connection");
         drop(crm);
-        if self.resend {
-            scene.point_at_with(stage.honest.url.as_str(), |config| configured(config, true));
-            scene.program.sync(&["--full", "--resend"], 0);
-            scene.check(&stage.honest);
-        } else {
-            scene.settles_at(&stage.honest, |config| configured(config, true));
-        }
+        scene.settles_at(&stage.honest, |config| configured(config, true));
     }
 }
 

@@ -62,7 +62,7 @@ fn rows_that_cdrelay_never_writes_are_damage() {
     );
     nonsense(
         "UPDATE wire_forms SET url = CAST(x'68c3' AS TEXT)",
-        ": incomplete utf-8 byte sequence from index 1 at index 17: incomplete utf-8 byte sequence from index 1",
+        ": incomplete utf-8 byte sequence from index 1 at index 18: incomplete utf-8 byte sequence from index 1",
     );
     nonsense(
         "UPDATE calls SET attempts = -1",
