@@ -371,13 +371,15 @@ fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output
 
 const DOC_TESTS: &str = "test --locked --workspace --doc";
 const TESTS: &str = "test --locked --workspace --no-fail-fast --all-targets";
+const FAULT_POINTS: &str =
+    "test --locked --no-fail-fast --features fault-points --test fault_points";
 const SOME_TESTS: &str = "test --locked --workspace --no-fail-fast --test around -- cron";
 
 #[test]
 fn the_test_command_runs_everything_from_any_directory_and_passes_arguments_on() {
     let (output, calls) = with_noting_cargo("contrib/test", &[], "none");
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(calls, [DOC_TESTS, TESTS]);
+    assert_eq!(calls, [DOC_TESTS, TESTS, FAULT_POINTS]);
     let (output, calls) =
         with_noting_cargo("contrib/test", &["--test", "around", "--", "cron"], "none");
     assert!(output.status.success(), "{output:?}");
@@ -385,11 +387,11 @@ fn the_test_command_runs_everything_from_any_directory_and_passes_arguments_on()
 }
 
 #[test]
-fn the_test_command_fails_when_either_half_fails_and_still_runs_the_other() {
-    for failing in [DOC_TESTS, TESTS] {
+fn the_test_command_fails_when_any_part_fails_and_still_runs_the_others() {
+    for failing in [DOC_TESTS, TESTS, FAULT_POINTS] {
         let (output, calls) = with_noting_cargo("contrib/test", &[], failing);
         assert_eq!(output.status.code(), Some(101), "{failing}: {output:?}");
-        assert_eq!(calls, [DOC_TESTS, TESTS], "{failing}");
+        assert_eq!(calls, [DOC_TESTS, TESTS, FAULT_POINTS], "{failing}");
     }
 }
 
@@ -405,8 +407,13 @@ fn ci_fails_when_any_step_fails_names_it_and_runs_the_others() {
             "supply chain",
             "deny --locked --config .deny.toml check bans licenses sources",
         ),
+        (
+            "lint of the fault points",
+            "clippy --locked --workspace --all-targets --features fault-points -- -D warnings",
+        ),
         ("tests", DOC_TESTS),
         ("tests", TESTS),
+        ("tests", FAULT_POINTS),
         ("documentation", "doc --no-deps --locked --workspace"),
         ("demonstration", "run --release --locked -- demo"),
     ];

@@ -120,9 +120,10 @@ fn no_reply_takes_more_than_64_mib() {
         assert!(requests > good, "{name} after {good}: {requests}");
         assert!(peak > 1024, "{name}: not measured");
         assert!(peak < LIMIT, "{name} after {good}: {peak} KiB");
+        // Interim replies are lawful in any number, so only the deadline ends them.
         assert!(
-            crm.flooded() < FLOOD,
-            "{name} after {good}: the client hung up before {} bytes had gone",
+            name.contains("interim") || crm.flooded() < FLOOD,
+            "{name} after {good}: the client did not hang up before {} bytes had gone",
             crm.flooded()
         );
         println!("{name} after {good}: {peak} KiB, {requests} requests");
