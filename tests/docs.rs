@@ -461,14 +461,19 @@ fn tests_in(file: &str) -> BTreeSet<String> {
     found
 }
 
-#[test]
-fn every_test_that_security_names_exists() {
-    let text = read("SECURITY.md");
+/// The tests that a document names by file and name are there, and so are the files.
+#[track_caller]
+fn names_real_tests(document: &str, at_least: usize) {
+    let text = read(document);
     let names: Vec<String> = quoted(&text)
         .into_iter()
         .filter(|word| word.contains(".rs::"))
         .collect();
-    assert!(names.len() > 30, "only {} tests are named", names.len());
+    assert!(
+        names.len() >= at_least,
+        "only {} tests are named",
+        names.len()
+    );
     let missing: Vec<&String> = names
         .iter()
         .filter(|name| {
@@ -477,13 +482,64 @@ fn every_test_that_security_names_exists() {
             !path.exists() || !tests_in(file).contains(test)
         })
         .collect();
-    assert!(missing.is_empty(), "SECURITY.md names {missing:#?}");
+    assert!(missing.is_empty(), "{document} names {missing:#?}");
     for path in quoted(&text)
         .iter()
         .filter(|word| word.starts_with("src/") && !word.contains("::"))
     {
-        assert!(root().join(path).exists(), "SECURITY.md names {path}");
+        assert!(root().join(path).exists(), "{document} names {path}");
     }
+}
+
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    names_real_tests("SECURITY.md", 30);
+}
+
+#[test]
+fn every_promise_has_a_test_that_is_there() {
+    names_real_tests("tests/PROMISES.md", 30);
+    let text = read("tests/PROMISES.md");
+    for promise in (1..=17).chain([19]) {
+        assert!(text.contains(&format!("\n| P{promise} |")), "P{promise}");
+    }
+}
+
+/// A patch that breaks a promise on purpose says what it breaks and by which test that is noticed, and what it takes away
+/// is still there.
+#[test]
+fn what_is_broken_on_purpose_is_still_there_to_break() {
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("tests/broken")).unwrap() {
+        let path = entry.unwrap().path();
+        let patch = fs::read_to_string(&path).unwrap();
+        let name = path.display();
+        count += 1;
+        let (head, hunks) = patch.split_once("diff --git").expect("a patch");
+        let test = head
+            .lines()
+            .nth(1)
+            .and_then(|line| line.strip_prefix("Test: "));
+        assert!(test.is_some(), "{name} names no test");
+        let file = hunks
+            .lines()
+            .find_map(|line| line.strip_prefix("--- a/"))
+            .expect("a file");
+        let source = read(file);
+        for hunk in hunks.split("\n@@").skip(1) {
+            let before: String = hunk
+                .lines()
+                .skip(1)
+                .filter(|line| !line.starts_with('+'))
+                .map(|line| format!("{}\n", line.get(1..).unwrap_or_default()))
+                .collect();
+            assert!(
+                source.contains(&before),
+                "{name}: {file} has changed:\n{before}"
+            );
+        }
+    }
+    assert!(count >= 15, "{count}");
 }
 
 #[test]
