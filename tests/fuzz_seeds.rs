@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "support/soak.rs"]
+mod soak;
 #[allow(
     unreachable_pub,
     reason = "a library of its own for the fuzzer, a module here"
@@ -19,10 +21,7 @@ mod targets;
 
 /// Mutations of each seed.
 fn mutations() -> u64 {
-    match std::env::var("CDRELAY_SOAK").as_deref() {
-        Ok("long") => 10_000,
-        _ => 200,
-    }
+    soak::count(200, 10_000) as u64
 }
 
 fn crate_root() -> PathBuf {

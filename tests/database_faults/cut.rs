@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::cutting_proxy::Fault;
 use crate::program::{Ran, check_sums};
 use crate::scene::sandbox;
-use crate::stage::{Kind, Stage, rounds, tries_again};
+use crate::soak;
+use crate::stage::{Kind, Stage, tries_again};
 
 /// Byte counts from the first greeting to the end of the last slice: half of them in the first 8 KiB, where the connection
 /// is made and the table described.
@@ -30,7 +31,7 @@ fn cut_everywhere(kind: Kind) {
     let stage = Stage::new(kind);
     let total = stage.measure();
     let mut ended_with_5 = 0;
-    let count = rounds(12, 200);
+    let count = soak::count(12, 200);
     let places = places(total, count);
     // The short version takes turns.
     let both = count > 24;
@@ -78,6 +79,15 @@ fn cut_everywhere(kind: Kind) {
     assert!(
         ended_with_5 >= cut_in_each / 4 && ended_with_5 < cut_in_each,
         "{ended_with_5} of {cut_in_each} ended with 5: the cuts are not where they should be"
+    );
+    let result = format!(
+        "cut once: whole, one slice read again; cut in each connection: {ended_with_5} of {cut_in_each} ended with 5, \
+         the rest whole; all golden afterwards"
+    );
+    soak::note(
+        &format!("{} cut after byte n", kind.product()),
+        count,
+        &result,
     );
 }
 

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use crate::cutting_proxy::{Fault, Proxy};
 use crate::program::Ran;
 use crate::scene::{finish, sandbox, until};
-use crate::stage::{Database, Kind, Stage, rounds, tries_again, wait};
+use crate::soak;
+use crate::stage::{Database, Kind, Stage, tries_again, wait};
 use crate::support::{mariadb, postgres};
 
 /// Starts a run that stops in the middle of a slice, until the proxy is lifted.
@@ -88,7 +89,7 @@ fn a_connection_killed_at_any_instant_is_made_again() {
         // Stretches a run, so that a kill meets it where it was meant to.
         stage.proxy.delay(Duration::from_millis(2));
         let mut tried_again = 0;
-        let rounds = rounds(4, 100) as u64;
+        let rounds = soak::count(4, 100) as u64;
         for round in 0..rounds {
             let crm = sandbox();
             stage.forget();

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::golden::{self, Row};
 use crate::program::Program;
 use crate::scene::{Scene, finish, held, now, pass_on, same, sandbox, signal, with};
-use crate::stage::{self, rounds, tries_again};
+use crate::soak;
+use crate::stage::{self, tries_again};
 use crate::unruly::Unruly;
 
 /// Only a run that hangs takes so long.
@@ -296,7 +297,7 @@ fn append(path: &Path, text: &str) {
 
 #[test]
 fn a_log_that_is_renamed_while_it_is_read_is_read_whole() {
-    Log::new().disturbed(rounds(5, 100), |path, round| {
+    Log::new().disturbed(soak::count(5, 100), |path, round| {
         shift(path);
         fs::rename(path, format!("{}.1", path.display())).unwrap();
         let more = new_calls(round);
@@ -307,7 +308,7 @@ fn a_log_that_is_renamed_while_it_is_read_is_read_whole() {
 
 #[test]
 fn a_log_that_is_copied_and_truncated_while_it_is_read_is_read_whole_or_not_at_all() {
-    Log::new().disturbed(rounds(5, 100), |path, round| {
+    Log::new().disturbed(soak::count(5, 100), |path, round| {
         shift(path);
         fs::copy(path, format!("{}.1", path.display())).unwrap();
         fs::File::options()
@@ -324,7 +325,7 @@ fn a_log_that_is_copied_and_truncated_while_it_is_read_is_read_whole_or_not_at_a
 
 #[test]
 fn a_log_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_whole() {
-    Log::new().disturbed(rounds(4, 100), |path, round| {
+    Log::new().disturbed(soak::count(4, 100), |path, round| {
         let more = new_calls(round);
         let text = fs::read_to_string(path).unwrap() + &records(&more);
         let new = path.with_extension("new");
@@ -336,7 +337,7 @@ fn a_log_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_whole() {
 
 #[test]
 fn a_log_that_grows_by_halves_of_lines_while_it_is_read_gives_whole_records_only() {
-    Log::new().disturbed(rounds(4, 100), |path, round| {
+    Log::new().disturbed(soak::count(4, 100), |path, round| {
         let more = new_calls(round);
         let text = records(&more);
         for half in text.as_bytes().chunks(37) {

@@ -18,6 +18,8 @@ mod golden;
 mod program;
 #[path = "../support/scene.rs"]
 mod scene;
+#[path = "../support/soak.rs"]
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/unruly.rs"]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::golden;
 use crate::program::{Program, check_sums};
 use crate::scene::{finish, now, plain, sandbox};
-use crate::stage::{Database, Kind, ROWS, Stage, rounds};
+use crate::soak;
+use crate::stage::{Database, Kind, ROWS, Stage};
 use serde_json::Value;
 
 /// P17, in KiB.
@@ -132,7 +133,7 @@ fn fits(kind: Kind, index: bool) {
 #[test]
 fn rows_with_texts_of_64_kib_fit_mariadb() {
     fits(Kind::MariaDb, true);
-    if rounds(1, 2) > 1 {
+    if soak::count(1, 2) > 1 {
         fits(Kind::MariaDb, false);
     }
 }
@@ -140,7 +141,7 @@ fn rows_with_texts_of_64_kib_fit_mariadb() {
 #[test]
 fn rows_with_texts_of_64_kib_fit_postgresql() {
     fits(Kind::Postgres, false);
-    if rounds(1, 2) > 1 {
+    if soak::count(1, 2) > 1 {
         fits(Kind::Postgres, true);
     }
 }

@@ -255,15 +255,6 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// The short version of a loop, or the long one where `CDRELAY_SOAK` asks for it.
-pub fn rounds(short: usize, long: usize) -> usize {
-    match std::env::var("CDRELAY_SOAK").as_deref() {
-        Ok("long") => long,
-        Ok(number) => number.parse().unwrap_or(short),
-        Err(_) => short,
-    }
-}
-
 /// Runs what the test servers do asynchronously.
 pub fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()

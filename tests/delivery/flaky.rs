@@ -8,15 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::crm::{Crm, Question, by_ticket, call, created, limits, ms, run, secs, trouble};
-
-/// How long the loops are.
-fn soak(short: u64, long: u64) -> u64 {
-    if std::env::var("CDRELAY_SOAK").as_deref() == Ok("long") {
-        long
-    } else {
-        short
-    }
-}
+use crate::soak;
 
 /// One run over these calls, in this order; gives those that were not delivered.
 async fn attempt(crm: &Crm, due: &[usize]) -> (Summary, BTreeSet<usize>) {
@@ -99,7 +91,7 @@ async fn a_crm_that_fails_every_second_request_gets_everything_over_the_followin
         (TroubleKind::Html, 30),
         (TroubleKind::Timeout, 2_000),
     ] {
-        let seeds = soak(60, 2_000);
+        let seeds = soak::count(60, 2_000) as u64;
         let mut given_up = 0;
         for seed in 0..=seeds {
             let crm = every_second(kind, after, seed);
@@ -119,7 +111,7 @@ async fn a_crm_that_fails_every_second_request_gets_everything_over_the_followin
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_on_every_second_request_costs_time_and_no_call() {
-    for seed in 0..=soak(10, 200) {
+    for seed in 0..=soak::count(10, 200) as u64 {
         let crm = every_second(TroubleKind::Timeout, 30_000, seed);
         until_all_is_there(&crm, 60).await;
     }

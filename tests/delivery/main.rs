@@ -7,5 +7,7 @@ mod endings;
 mod flaky;
 mod pace;
 mod property;
+#[path = "../support/soak.rs"]
+mod soak;
 mod suspicion;
 mod trouble;

@@ -6,16 +6,8 @@ use serde_json::Value;
 use super::golden;
 use super::program::check_sums;
 use super::scene::{Scene, pass_on, sandbox, with};
+use super::soak;
 use super::unruly::{Reply, Unruly};
-
-/// How long the loops are.
-fn soak(short: u64, long: u64) -> u64 {
-    if std::env::var("CDRELAY_SOAK").as_deref() == Ok("long") {
-        long
-    } else {
-        short
-    }
-}
 
 /// Runs until everything is there, in at most so many runs; gives how they ended.
 #[track_caller]
@@ -45,7 +37,7 @@ fn runs(scene: &Scene, crm: &Unruly, most: usize) -> Vec<i32> {
 /// Every second request fails so: in turn, then by chance. The runs mostly wait, so they go side by side.
 #[track_caller]
 fn every_second_request(failure: &Reply, calls: usize) {
-    let seeds: Vec<u64> = (0..=soak(1, 20)).collect();
+    let seeds: Vec<u64> = (0..=soak::count(1, 20) as u64).collect();
     for side_by_side in seeds.chunks(4) {
         std::thread::scope(|scope| {
             for seed in side_by_side {

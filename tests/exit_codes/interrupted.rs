@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::program::check_sums;
 use super::scene::{Scene, finish, sandbox, signal, slow_sandbox, until, with};
+use super::soak;
 use super::unruly::{Reply, Unruly};
 
 /// Stopped in mid-run, it finishes what is in flight, prints its report, and the next run completes.
@@ -106,11 +107,7 @@ fn a_second_signal_ends_the_run_at_once() {
 
 #[test]
 fn a_signal_at_any_instant_records_what_was_in_flight() {
-    let instants = if std::env::var("CDRELAY_SOAK").as_deref() == Ok("long") {
-        200
-    } else {
-        8
-    };
+    let instants = soak::count(8, 200) as u64;
     for n in 0..instants {
         // Spread over a run of about three quarters of a second, from before its beginning to after its end.
         let after = Duration::from_millis(n * 613 % 800);

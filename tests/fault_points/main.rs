@@ -17,6 +17,8 @@ mod golden;
 mod program;
 #[path = "../support/scene.rs"]
 mod scene;
+#[path = "../support/soak.rs"]
+mod soak;
 #[path = "../support/unruly.rs"]
 mod unruly;
 

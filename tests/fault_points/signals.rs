@@ -1,8 +1,9 @@
 //! SIGTERM at every point, a kill while a signal is being obeyed, disks that stay full, connections that stay lost.
 
 use super::scenarios::scenario;
+use super::soak;
 use super::stage::Scenario;
-use super::sweep::{long, survived};
+use super::sweep::survived;
 
 /// The points of a job, each once, in order.
 fn points(scenario: &Scenario) -> Vec<(&str, bool)> {
@@ -18,7 +19,7 @@ fn points(scenario: &Scenario) -> Vec<(&str, bool)> {
 #[test]
 fn a_run_survives_sigterm_at_every_point() {
     let scenario = scenario("first");
-    let faults: Vec<String> = if long() {
+    let faults: Vec<String> = if soak::long() {
         (1..=scenario.passages.len())
             .map(|n| format!("{n}:term"))
             .collect()
@@ -45,7 +46,7 @@ fn a_kill_while_a_signal_is_obeyed_loses_nothing() {
 #[test]
 fn a_disk_that_stays_full_ends_the_run_and_loses_nothing() {
     let scenario = scenario("first");
-    let every = if long() { 1 } else { 3 };
+    let every = if soak::long() { 1 } else { 3 };
     let faults: Vec<String> = points(scenario)
         .into_iter()
         .filter(|(point, can_fail)| *can_fail && point.starts_with("ledger."))

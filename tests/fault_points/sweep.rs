@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::scenarios::{ALL, scenario};
+use super::soak;
 use super::stage::Scenario;
 
 /// Jobs that one test runs at the same time.
@@ -67,7 +68,7 @@ fn a_run_that_finds_a_row_gone_survives_a_fault_at_every_point() {
 #[track_caller]
 fn sweep(name: &str) {
     let scenario = scenario(name);
-    let faults = if long() {
+    let faults = if soak::long() {
         every_passage(scenario)
     } else {
         every_point(scenario)
@@ -81,6 +82,11 @@ fn sweep(name: &str) {
         begun.elapsed().as_secs_f64()
     );
     assert!(met * 10 >= faults.len() * 9, "{met} of {}", faults.len());
+    let result = format!(
+        "{met} met (the order of passages varies), at {} passages; all golden afterwards",
+        scenario.passages.len()
+    );
+    soak::note(&format!("fault points: {name}"), faults.len(), &result);
 }
 
 /// Runs the job with each of the faults, several at a time: mostly they wait for a disk or for a pause to pass. Gives how
@@ -145,9 +151,4 @@ fn every_point(scenario: &Scenario) -> Vec<String> {
         }
     }
     faults
-}
-
-/// Whether the long version is asked for.
-pub(crate) fn long() -> bool {
-    std::env::var("CDRELAY_SOAK").is_ok_and(|length| length == "long")
 }

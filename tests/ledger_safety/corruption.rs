@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::golden::Golden;
+use super::prompt::prompt;
 use super::scene::{Scene, held, pass_on, same, sandbox, with, write_bytes};
-use super::soak::{prompt, tell, times};
+use super::soak;
 use super::unruly::{Reply, Unruly};
 
 /// Calls of the ledger, most of them delivered, the rest pending.
@@ -174,7 +175,7 @@ fn sweep(name: &str, stage: &Stage, cases: &[Damage]) {
         .iter()
         .map(|(what, n)| format!("{what}: {n}"))
         .collect();
-    tell(name, cases.len(), &words.join(", "));
+    soak::note(name, cases.len(), &words.join(", "));
     assert!(
         counts.keys().any(|what| *what != "harmless"),
         "not one case was noticed"
@@ -189,7 +190,7 @@ fn spread(length: usize, n: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn one_flipped_byte_never_loses_a_call() {
     let stage = Stage::new(400);
-    let n = times(26, 3_000);
+    let n = soak::count(26, 3_000);
     let mut cases: Vec<Damage> = spread(stage.good.len(), n)
         .enumerate()
         .map(|(i, at)| Damage::Flip(at, 1 << (i % 8)))
@@ -204,9 +205,11 @@ fn one_flipped_byte_never_loses_a_call() {
 fn a_zeroed_page_or_a_cut_never_loses_a_call() {
     let stage = Stage::new(401);
     let pages = stage.good.len() / 4096;
-    let zeroed: Vec<Damage> = spread(pages, times(10, pages)).map(Damage::Zero).collect();
+    let zeroed: Vec<Damage> = spread(pages, soak::count(10, pages))
+        .map(Damage::Zero)
+        .collect();
     sweep("ledger with one zeroed page", &stage, &zeroed);
-    let cut: Vec<Damage> = spread(stage.good.len(), times(9, 500))
+    let cut: Vec<Damage> = spread(stage.good.len(), soak::count(9, 500))
         .map(Damage::Cut)
         .collect();
     sweep("ledger cut short", &stage, &cut);

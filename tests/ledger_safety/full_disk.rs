@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use super::prompt::{ended, prompt};
 use super::scene::{Scene, sandbox};
-use super::soak::{ended, prompt, tell, times};
+use super::soak;
 
 /// Runs the program on a tmpfs with these options (`$1`), keeps what the ledger's directory held then, and, once it is
 /// told to, makes room and runs it again. `$2` is the mount point, `$3` the directory for what is kept.
@@ -203,7 +204,7 @@ fn full(options: &str) -> Option<Stopped> {
 
 #[test]
 fn a_full_disk_at_any_moment_lets_nothing_out_that_is_not_on_record() {
-    let steps = times(22, 220);
+    let steps = soak::count(22, 220);
     // From less than a lock file to more than all of it needs.
     let most = 484;
     let mut counts = std::collections::BTreeMap::new();
@@ -221,7 +222,7 @@ fn a_full_disk_at_any_moment_lets_nothing_out_that_is_not_on_record() {
         .iter()
         .map(|(what, n)| format!("{what:?}: {n}"))
         .collect();
-    tell("ledger's disk full", steps, &words.join(", "));
+    soak::note("ledger's disk full", steps, &words.join(", "));
     for needed in [
         Stopped::BeforeALedger,
         Stopped::AmidRequests,
@@ -252,7 +253,7 @@ fn a_file_system_without_room_for_another_name_is_full_too() {
 
 #[test]
 fn a_limit_on_the_size_of_files_stops_a_run_as_a_full_disk_does() {
-    let steps = times(8, 60);
+    let steps = soak::count(8, 60);
     let mut refused = 0;
     for step in 1..=steps {
         let scene = Scene::generated(CALLS, 501);
@@ -298,7 +299,7 @@ fn a_limit_on_the_size_of_files_stops_a_run_as_a_full_disk_does() {
         scene.settles_at(&crm, str::to_owned);
     }
     assert!(refused > 0 && refused < steps, "{refused} of {steps}");
-    tell(
+    soak::note(
         "limit on the size of the ledger's files",
         steps,
         &format!("{refused} stopped with 12, nothing sent without an intent"),

@@ -16,6 +16,8 @@ mod golden;
 mod program;
 #[path = "../support/scene.rs"]
 mod scene;
+#[path = "../support/soak.rs"]
+mod soak;
 #[path = "../support/unruly.rs"]
 mod unruly;
 
@@ -24,7 +26,7 @@ mod full_disk;
 mod nonsense;
 mod odd_files;
 mod overlap;
+mod prompt;
 mod restored;
 mod rights;
-mod soak;
 mod vanishing;

@@ -2,8 +2,8 @@
 //! such a row is sent.
 
 use super::odd_files::failed_lines;
+use super::prompt::prompt;
 use super::scene::{Scene, sandbox, with};
-use super::soak::prompt;
 use super::unruly::{Reply, Unruly};
 
 const IN_USE: &str = "cdrelay: the ledger `DIR/ledger.db` is damaged, as was found while it was in use; from then on nothing was sent: put a backup in its place, or move it away and run `cdrelay init --ledger`";

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::prompt::prompt;
 use super::scene::{Scene, listing, sandbox, write_bytes};
-use super::soak::prompt;
 
 const DELETE: &[&str] = &[
     "delete",

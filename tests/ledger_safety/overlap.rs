@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use cdrelay::sandbox::RunningSandbox;
 
 use super::program::Ran;
+use super::prompt::prompt;
 use super::scene::{Scene, finish, pass_on, sandbox, signal, until};
-use super::soak::{prompt, tell, times};
+use super::soak;
 use super::unruly::{Reply, Unruly};
 
 const HELD: &str = "cdrelay: another run holds the lock `DIR/ledger.db.lock`; try again later, or wait for it with `--wait`\n";
@@ -61,7 +62,7 @@ fn held(scene: &Scene, gated: &Gated) -> Child {
 
 #[test]
 fn of_twenty_at_once_one_works_and_the_others_end_having_sent_nothing() {
-    let rounds = times(5, 100);
+    let rounds = soak::count(5, 100);
     let mut slowest = Duration::ZERO;
     let mut refused = 0;
     for round in 0..rounds {
@@ -69,7 +70,7 @@ fn of_twenty_at_once_one_works_and_the_others_end_having_sent_nothing() {
         slowest = slowest.max(took);
         refused += turned_away;
     }
-    tell(
+    soak::note(
         "20 runs at once",
         rounds,
         &format!(

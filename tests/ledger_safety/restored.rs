@@ -1,8 +1,8 @@
 //! A ledger put back from a backup, or without its log: what it no longer knows is sent again, with the same bytes, and
 //! a CRM that keys calls holds each once.
 
+use super::prompt::prompt;
 use super::scene::{Scene, finish, listing, sandbox, signal, until, with, write_bytes};
-use super::soak::prompt;
 use super::unruly::{Reply, Unruly};
 
 #[test]

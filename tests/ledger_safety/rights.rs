@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::program::Ran;
+use super::prompt::ended;
 use super::scene::{Scene, said, sandbox};
-use super::soak::ended;
 
 /// The number of the user `nobody` on every common system.
 const NOBODY: u32 = 65_534;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::prompt::prompt;
 use super::scene::{Scene, finish, pass_on, sandbox, until, with};
-use super::soak::{Random, prompt, tell, times};
+use super::soak::{self, Chance};
 use super::unruly::Unruly;
 
 /// What is done to the ledger, what the run says, and whether the next one misses the ledger.
@@ -81,8 +82,8 @@ fn remove_beside(path: &Path, extension: &str) {
 
 #[test]
 fn a_ledger_taken_away_at_any_instant_ends_the_run_and_loses_nothing() {
-    let rounds = times(14, 210);
-    let mut random = Random(0x004c_6564_6765);
+    let rounds = soak::count(14, 210);
+    let mut random = Chance(0x004c_6564_6765);
     let mut most_after = 0;
     let mut late = 0;
     for round in 0..rounds {
@@ -95,7 +96,7 @@ fn a_ledger_taken_away_at_any_instant_ends_the_run_and_loses_nothing() {
         late * 4 <= rounds,
         "{late} of {rounds} runs ended before it"
     );
-    tell(
+    soak::note(
         "ledger taken away while open",
         rounds,
         &format!(
@@ -107,7 +108,7 @@ fn a_ledger_taken_away_at_any_instant_ends_the_run_and_loses_nothing() {
 
 /// Gives how many requests left afterwards, and whether the run had done its work before.
 #[track_caller]
-fn taken_away(fate: &Fate, round: u64, random: &mut Random) -> (usize, bool) {
+fn taken_away(fate: &Fate, round: u64, random: &mut Chance) -> (usize, bool) {
     let scene = Scene::generated(160, 100 + round);
     let behind = sandbox();
     let addr = behind.addr;
@@ -127,7 +128,7 @@ fn taken_away(fate: &Fate, round: u64, random: &mut Random) -> (usize, bool) {
     let at = before + 2 + random.below(80) as usize;
     let child = scene.program.spawn(&["sync", "--full"]);
     until("that many requests", || crm.seen().len() >= at);
-    std::thread::sleep(Duration::from_micros(random.below(8_000)));
+    std::thread::sleep(Duration::from_micros(random.below(8_000) as u64));
     (fate.act)(&path);
     let seen = crm.seen().len();
     let ran = finish(child);

@@ -13,6 +13,7 @@ use super::answers::status;
 use super::days::{CARACAS, Place, SHANGHAI, configured, day, scene};
 use super::golden::{Row, stamp};
 use super::scene::{Scene, finish, pass_on, sandbox_with};
+use super::soak;
 use super::unruly::{Reply, Unruly};
 
 /// SplitMix64.
@@ -408,18 +409,10 @@ fn expect(
     }
 }
 
-/// How many seeds each verb and fault gets.
-fn seeds(long: u64, short: u64) -> u64 {
-    if std::env::var("CDRELAY_SOAK").is_ok_and(|soak| soak == "long") {
-        long
-    } else {
-        short
-    }
-}
-
 #[track_caller]
 fn sweep(verb: Verb) {
-    for seed in 0..seeds(34, 2) {
+    let seeds = soak::count(2, 34);
+    for seed in 0..seeds as u64 {
         for (n, fault) in [Fault::None, Fault::LostAnswer, Fault::Kill]
             .into_iter()
             .enumerate()
