@@ -125,7 +125,7 @@ fn taken_away(fate: &Fate, round: u64, random: &mut Chance) -> (usize, bool) {
     let path = scene.program.path("ledger.db");
     std::fs::copy(&path, path.with_extension("backup")).unwrap();
     let before = crm.seen().len();
-    let at = before + 2 + random.below(80) as usize;
+    let at = before + 2 + random.below(80);
     let child = scene.program.spawn(&["sync", "--full"]);
     until("that many requests", || crm.seen().len() >= at);
     std::thread::sleep(Duration::from_micros(random.below(8_000) as u64));
