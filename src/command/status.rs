@@ -154,7 +154,7 @@ impl Standing {
         if self.counts.drift > 0 {
             let _ = writeln!(
                 text,
-                "    drift       {} (sent under older rules, zone or rows)",
+                "    drift       {} (sent under older rules, zone or rows; `cdrelay rebuild` mends it)",
                 self.counts.drift
             );
         }

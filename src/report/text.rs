@@ -61,7 +61,7 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
             &mut text,
             "drift",
             &format!(
-                "{} would look different by today's rules, zone or rows; what was sent stays as it is",
+                "{} would look different by today's rules, zone or rows; what was sent stays until `cdrelay rebuild`",
                 count(report.drift, "known call")
             ),
         );

@@ -61,7 +61,7 @@ fn corrected_rules_and_zone_are_drift_and_send_nothing() {
     let status = scene.program.run(&["status"]);
     assert!(
         status.stdout.contains(&format!(
-            "    drift       {golden} (sent under older rules, zone or rows)\n"
+            "    drift       {golden} (sent under older rules, zone or rows; `cdrelay rebuild` mends it)\n"
         )),
         "{}",
         status.stdout
@@ -166,7 +166,7 @@ fn a_late_answered_leg_is_drift_and_no_new_call() {
   window    SINCE to UNTIL (America/Caracas), incremental
   rows      2 read; 1 folded into another row of the same call
   calls     1: 1 unchanged
-  drift     1 known call would look different by today's rules, zone or rows; what was sent stays as it is
+  drift     1 known call would look different by today's rules, zone or rows; what was sent stays until `cdrelay rebuild`
   requests  none
   time      TIME
 ", "");
