@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub mod mask;
+
 /// Shows hostile text on one line: control characters, escapes, newlines, bidi marks and other invisible characters
 /// come out as `\u{…}`, `\n` and the like; everything else as it is.
 ///

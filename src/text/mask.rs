@@ -1,0 +1,245 @@
+//! Numbers of people, hidden but for their last three digits, so that a listing can be mailed and a log line kept.
+//!
+//! Three digits tell the calls of one listing apart and lead nobody to a person. [`Masked`] is for a text that is a number
+//! and nothing else, [`mask_text`] for words in which one may stand, such as what a CRM answered. Whoever shows both
+//! forms asks [`Privacy`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Digits that stay.
+const SHOWN: usize = 3;
+
+/// What stands in the place of a character that is hidden. No digit, no feature code such as `*72`, no beginning of a
+/// formula, and nothing that a shell expands where it is pasted.
+const HIDDEN: char = 'x';
+
+/// Fewest digits in a row that are taken for a number in a text: codes, dates' parts and counts are shorter.
+const FEWEST: usize = 6;
+
+/// Most characters between two digits of one number in a text, as in `(0212) 285-33-48`.
+const WIDEST_GAP: usize = 2;
+
+/// Shows a number with its last three digits only. Every other character is replaced by one `x`, whatever it is: what a
+/// PBX holds as a number may be a name or an address (`sip:ana@example.com`). Of three digits or fewer, which no public
+/// number has, none is hidden. The result is safe to show as it is.
+///
+/// ```
+/// use cdrelay::text::mask::Masked;
+/// assert_eq!(Masked("+582122853348").to_string(), "xxxxxxxxxx348");
+/// assert_eq!(Masked("104").to_string(), "104");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Masked<'a>(pub &'a str);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
+        let mut left = digits.saturating_sub(SHOWN);
+        for c in self.0.chars() {
+            let shown = c.is_ascii_digit() && left == 0;
+            left = left.saturating_sub(usize::from(c.is_ascii_digit()));
+            f.write_char(if shown { c } else { HIDDEN })?;
+        }
+        Ok(())
+    }
+}
+
+/// The same text, and of each number in it the last three digits only. A number is six digits or more of any script, with
+/// blanks, dashes, dots, slashes and brackets between them; so is a date followed by a time. Not escaped.
+///
+/// ```
+/// use cdrelay::text::mask::mask_text;
+/// assert_eq!(mask_text("no contact has (0212) 285-33-48"), "no contact has (xxxx) xxx-x3-48");
+/// assert_eq!(mask_text("HTTP 503, twice"), "HTTP 503, twice");
+/// ```
+#[must_use]
+pub fn mask_text(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut masked = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let (end, digits) = number(&chars[at..]);
+        if digits == 0 {
+            masked.push(chars[at]);
+            at += 1;
+            continue;
+        }
+        let mut hidden = if digits >= FEWEST { digits - SHOWN } else { 0 };
+        for c in &chars[at..at + end] {
+            if c.is_numeric() && hidden > 0 {
+                hidden -= 1;
+                masked.push(HIDDEN);
+            } else {
+                masked.push(*c);
+            }
+        }
+        at += end;
+    }
+    masked
+}
+
+/// How many characters a number takes at the beginning of `text`, and how many of them are digits; 0 where there is none.
+fn number(text: &[char]) -> (usize, usize) {
+    let (mut end, mut digits, mut gap) = (0, 0, 0);
+    for (at, c) in text.iter().enumerate() {
+        if c.is_numeric() {
+            (end, digits, gap) = (at + 1, digits + 1, 0);
+        } else if digits > 0
+            && gap < WIDEST_GAP
+            && matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')')
+        {
+            gap += 1;
+        } else {
+            break;
+        }
+    }
+    (end, digits)
+}
+
+/// Whether numbers are shown whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Privacy {
+    /// As they are.
+    #[default]
+    Whole,
+    /// With their last three digits only.
+    Masked,
+}
+
+impl Privacy {
+    /// What a flag `--mask` asks for.
+    #[must_use]
+    pub fn asked(mask: bool) -> Self {
+        if mask { Self::Masked } else { Self::Whole }
+    }
+
+    /// A number, as [`Masked`]. Not escaped where it is whole.
+    #[must_use]
+    pub fn number(self, number: &str) -> Cow<'_, str> {
+        match self {
+            Self::Whole => Cow::Borrowed(number),
+            Self::Masked => Cow::Owned(Masked(number).to_string()),
+        }
+    }
+
+    /// Words in which a number may stand, as [`mask_text`]. Not escaped.
+    #[must_use]
+    pub fn text(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Whole => Cow::Borrowed(text),
+            Self::Masked => Cow::Owned(mask_text(text)),
+        }
+    }
+
+    /// A link. The names of recordings are made of numbers, in many forms, so nothing behind the host is shown. Not
+    /// escaped.
+    #[must_use]
+    pub fn link(self, link: &str) -> Cow<'_, str> {
+        match self {
+            Self::Whole => Cow::Borrowed(link),
+            Self::Masked => {
+                let host = link.find("://").map_or(0, |at| at + 3);
+                let end = link[host..]
+                    .find(['/', '?', '#'])
+                    .map_or(link.len(), |at| host + at);
+                // A user name before the host may be a number, too.
+                let from = link[host..end].rfind('@').map_or(host, |at| host + at + 1);
+                Cow::Owned(format!("{}{}/…", &link[..host], &link[from..end]))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_keeps_its_last_three_digits_and_nothing_else() {
+        for (number, shown) in [
+            ("02122853348", "xxxxxxxx348"),
+            ("+58 212 285-33-48", "xxxxxxxxxxxxx3x48"),
+            ("7034", "x034"),
+            ("104", "104"),
+            ("*72", "x72"),
+            ("", ""),
+            ("anonymous", "xxxxxxxxx"),
+            ("\"Ana\" <02122853348>", "xxxxxxxxxxxxxxx348x"),
+            ("sip:ana.7@example.com", "xxxxxxxx7xxxxxxxxxxxx"),
+            ("٠٢١٢٢٨٥٣٣٤٨", "xxxxxxxxxxx"),
+            ("1\u{1b}[2J\n2345", "xxxxxxx345"),
+            ("ñ1234", "xx234"),
+        ] {
+            assert_eq!(Masked(number).to_string(), shown, "{number:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_words_are_masked_and_codes_are_not() {
+        for (text, shown) in [
+            (
+                "destination 02122853348 no existe",
+                "destination xxxxxxxx348 no existe",
+            ),
+            ("+58 (212) 285.33.48!", "+xx (xxx) xxx.x3.48!"),
+            ("12345 and 123456", "12345 and xxx456"),
+            ("id 4711, HTTP 422", "id 4711, HTTP 422"),
+            ("٠٢١٢٢٨٥٣٣٤٨", "xxxxxxxx٣٤٨"),
+            ("12   3456", "12   3456"),
+            ("1234567 8", "xxxxx67 8"),
+            ("1234567 ", "xxxx567 "),
+            ("", ""),
+        ] {
+            assert_eq!(mask_text(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_shows_its_host_alone() {
+        for (link, shown) in [
+            (
+                "https://pbx.example.com/rec/out-02122853348-104.wav",
+                "https://pbx.example.com/…",
+            ),
+            (
+                "https://pbx.example.com?n=02122853348",
+                "https://pbx.example.com/…",
+            ),
+            (
+                "https://02122853348@pbx.example.com:8443/x",
+                "https://pbx.example.com:8443/…",
+            ),
+            ("no link", "no link/…"),
+        ] {
+            assert_eq!(Privacy::Masked.link(link), shown);
+            assert_eq!(Privacy::Whole.link(link), link);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn three_digits_at_most_are_left_of_any_number(number in "\\PC{0,24}|[0-9+() -]{0,24}|(?s).{0,24}") {
+            let masked = Masked(&number).to_string();
+            prop_assert_eq!(masked.chars().count(), number.chars().count());
+            prop_assert!(masked.chars().all(|c| c == HIDDEN || c.is_ascii_digit()));
+            prop_assert!(masked.chars().filter(char::is_ascii_digit).count() <= SHOWN);
+        }
+
+        #[test]
+        fn no_number_in_a_text_is_left_whole(before in "[a-z ,:<]{0,9}", number in "[0-9]{6,15}", after in "([a-z,:>][a-z ,:>]{0,9})?") {
+            let text = format!("{before}{number}{after}");
+            let masked = mask_text(&text);
+            let hidden = "x".repeat(number.len() - SHOWN);
+            prop_assert_eq!(masked, format!("{before}{hidden}{}{after}", &number[number.len() - SHOWN..]));
+        }
+
+        #[test]
+        fn words_without_numbers_stay_as_they_are(text in "[^0-9\\p{N}]{0,30}") {
+            prop_assert_eq!(mask_text(&text), text);
+        }
+    }
+}
