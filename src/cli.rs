@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::text::Shown;
+
+mod install;
+
+pub use install::{CompletionsArgs, InitArgs, ManArgs, Shell};
 
 /// Copies the calls of a phone system into a CRM: completely, once, under the right number.
 #[derive(Debug, Parser)]
@@ -30,6 +34,16 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// A command line as it describes itself: names, flags, sentences.
+pub(crate) type Described = clap::Command;
+
+/// The whole command line, for what is made from it.
+pub(crate) fn program() -> Described {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    program
+}
+
 /// What is wrong with the arguments of this process. clap repeats them as they are, line feeds included, so it is asked
 /// again about arguments that are safe to show.
 #[must_use]
@@ -48,7 +62,8 @@ pub fn complaint(error: &clap::Error) -> String {
 /// The heading of the flags that every verb takes.
 const EVERYWHERE: &str = "Everywhere";
 
-const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held calls · 4 incomplete, the \
+/// What the exit codes mean, in one sentence.
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held calls · 4 incomplete, the \
 next run goes on · 5 source not readable · 6 the CRM does not speak as agreed · 10 ledger missing · 11 another run holds \
 the lock · 12 ledger unusable · 130, 143 stopped by a signal";
 
@@ -106,6 +121,16 @@ pub enum Command {
         after_help = "Example:\n  cdrelay demo --dir demo               leave the files in ./demo"
     )]
     Demo(DemoArgs),
+    /// Completion of this command line, for a shell
+    #[command(
+        after_help = "Examples:\n  cdrelay completions bash > /etc/bash_completion.d/cdrelay\n  cdrelay completions zsh > /usr/local/share/zsh/site-functions/_cdrelay\n  cdrelay completions fish > ~/.config/fish/completions/cdrelay.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// The manual: cdrelay(1), or every page into a folder
+    #[command(
+        after_help = "Examples:\n  cdrelay man --dir /usr/local/share/man/man1\n  cdrelay man | man -l -"
+    )]
+    Man(ManArgs),
 }
 
 /// `sync`
@@ -218,14 +243,6 @@ pub struct CallsArgs {
     pub until: Option<String>,
 }
 
-/// `init`
-#[derive(Debug, Clone, Args)]
-pub struct InitArgs {
-    /// Accept a new, empty ledger. The CRM's keys keep calls from doubling; the first run asks it about every call
-    #[arg(long, required = true)]
-    pub ledger: bool,
-}
-
 /// `sandbox`
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
@@ -264,8 +281,6 @@ fn parse_state(word: &str) -> Result<crate::ledger::State, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -20,11 +20,13 @@ use crate::text::{visible_json, visible_lines};
 
 pub mod calls;
 pub mod check;
+pub mod completions;
 pub mod delete;
 pub mod demo;
 pub mod explain;
 pub mod init;
 mod log;
+pub mod man;
 mod panic;
 pub mod rebuild;
 pub mod sandbox;
@@ -123,6 +125,8 @@ async fn verb(context: &Context, command: &Command) -> Ended {
         Command::Init(args) => init::run(context, args),
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
+        Command::Completions(args) => completions::run(context, args),
+        Command::Man(args) => man::run(context, args),
     }
 }
 

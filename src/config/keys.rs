@@ -1,4 +1,5 @@
-//! Every key that the configuration file may hold: what README, help and examples are checked against.
+//! Every key that the configuration file may hold: what README, help and examples are checked against, and what the
+//! manual page cdrelay.toml(5) says.
 
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,6 +8,8 @@ pub struct Key {
     pub path: &'static str,
     /// What holds where it is not set.
     pub default: KeyDefault,
+    /// What it is for, in one sentence; `code` stands between backticks.
+    pub meaning: &'static str,
 }
 
 /// What holds where a key is not set.
@@ -44,94 +47,288 @@ pub const ROLES: &[&str] = &[
 ];
 
 pub(super) const KEYS: &[Key] = &[
-    words("job", "the file's name without its ending"),
-    required("source.url"),
-    value("source.password_file", "\"\""),
-    value("source.password", "\"\""),
-    value("source.table", "\"cdr\""),
-    required("source.timezone"),
+    words(
+        "job",
+        "the file's name without its ending",
+        "names this replication in the ledger and the reports",
+    ),
+    required(
+        "source.url",
+        "`mysql://USER@HOST/DATABASE` (`mariadb://` too), `postgres://…`, `sqlite://PATH`, `csv:PATH`",
+    ),
+    value(
+        "source.password_file",
+        "\"\"",
+        "first line: the password; or `CDRELAY_SOURCE_PASSWORD`",
+    ),
+    value(
+        "source.password",
+        "\"\"",
+        "the password itself; the configuration must then be 0600",
+    ),
+    value("source.table", "\"cdr\"", "may be `schema.table`"),
+    required(
+        "source.timezone",
+        "IANA name of the zone that the time column is written in; not applied to columns that hold instants",
+    ),
     words(
         "source.tls",
         "plaintext on loopback and over a local socket, else verify",
+        "`verify` or `plaintext`",
     ),
-    value("source.ca_file", "\"\""),
-    value("source.timeout", "\"60s\""),
-    words("source.csv_columns", "told from the file"),
-    words("source.columns.initiated", "found by inspection"),
-    words("source.columns.source", "found by inspection"),
-    words("source.columns.destination", "found by inspection"),
-    words("source.columns.duration", "found by inspection"),
-    words("source.columns.billsec", "found by inspection"),
-    words("source.columns.disposition", "found by inspection"),
-    words("source.columns.uniqueid", "found by inspection"),
-    words("source.columns.linkedid", "found by inspection"),
-    words("source.columns.sequence", "found by inspection"),
-    words("source.columns.channel", "found by inspection"),
-    words("source.columns.recordingfile", "found by inspection"),
-    words("source.columns.clid", "found by inspection"),
-    words("source.columns.did", "found by inspection"),
-    value("select.lookback", "\"200h\""),
-    value("select.full_lookback", "\"360d\""),
-    value("select.min_destination_length", "7"),
-    value("select.dispositions", "[]"),
-    value("select.exclude", "[]"),
-    value("select.withheld", "[]"),
-    value("select.recheck_unmatched", "\"24h\""),
-    words("rules.name", "the kind of the rule and its argument"),
-    value("rules.on", "\"destination\""),
-    words("rules.match", "every number"),
-    words("rules.rewrite", "another kind"),
-    words("rules.strip_prefix", "another kind"),
-    words("rules.add_prefix", "another kind"),
-    words("rules.when_length", "any length"),
-    words("rules.regex", "another kind"),
-    words("rules.replace", "needed with regex, unless drop = true"),
-    words("rules.e164", "another kind"),
-    words("rules.table", "another kind"),
-    value("rules.drop", "false"),
-    value("rules.stop", "false"),
-    required("rule_tests.number"),
-    words("rule_tests.becomes", "needed, unless drop = true"),
-    value("rule_tests.drop", "false"),
-    value("rule_tests.on", "\"destination\""),
-    value("target.kind", "\"nimbox\""),
-    required("target.url"),
-    value("target.allow_plaintext", "false"),
+    value("source.ca_file", "\"\"", "a private CA, PEM"),
+    value(
+        "source.timeout",
+        "\"60s\"",
+        "longest silence of the database while an answer or the next row is due (a connection: 10s at most; the one pass over a table without an index: ten times as long); then the same is asked again, three times",
+    ),
+    words(
+        "source.csv_columns",
+        "told from the file",
+        "the columns of a CSV file in order, a list or one text with commas",
+    ),
+    words(
+        "source.columns.initiated",
+        "found by inspection",
+        "column of the start",
+    ),
+    words(
+        "source.columns.source",
+        "found by inspection",
+        "column of the caller's number",
+    ),
+    words(
+        "source.columns.destination",
+        "found by inspection",
+        "column of the number called",
+    ),
+    words(
+        "source.columns.duration",
+        "found by inspection",
+        "column of the seconds",
+    ),
+    words("source.columns.billsec", "found by inspection", "for links"),
+    words(
+        "source.columns.disposition",
+        "found by inspection",
+        "column of how the call ended",
+    ),
+    words(
+        "source.columns.uniqueid",
+        "found by inspection",
+        "column of Asterisk's channel id",
+    ),
+    words(
+        "source.columns.linkedid",
+        "found by inspection",
+        "column of the oldest channel's id",
+    ),
+    words(
+        "source.columns.sequence",
+        "found by inspection",
+        "column of Asterisk's row counter",
+    ),
+    words("source.columns.channel", "found by inspection", "for links"),
+    words(
+        "source.columns.recordingfile",
+        "found by inspection",
+        "for links",
+    ),
+    words("source.columns.clid", "found by inspection", "for links"),
+    words("source.columns.did", "found by inspection", "for links"),
+    value("select.lookback", "\"200h\"", "how far `sync` looks back"),
+    value(
+        "select.full_lookback",
+        "\"360d\"",
+        "how far `sync --full` looks back",
+    ),
+    value(
+        "select.min_destination_length",
+        "7",
+        "fewest characters of the destination as the PBX wrote it; 0: any",
+    ),
+    value(
+        "select.dispositions",
+        "[]",
+        "only calls that ended so, such as `[\"ANSWERED\"]`; empty: all",
+    ),
+    value(
+        "select.exclude",
+        "[]",
+        "Asterisk patterns of destinations to leave out",
+    ),
+    value(
+        "select.withheld",
+        "[]",
+        "texts in the source column that mean a withheld number, such as `[\"anonymous\"]`",
+    ),
+    value(
+        "select.recheck_unmatched",
+        "\"24h\"",
+        "how long an unmatched number rests before `sync` asks again",
+    ),
+    words(
+        "rules.name",
+        "the kind of the rule and its argument",
+        "for `explain` and for messages",
+    ),
+    value("rules.on", "\"destination\"", "or `\"source\"`"),
+    words(
+        "rules.match",
+        "every number",
+        "an Asterisk dialplan pattern that the number must match",
+    ),
+    words(
+        "rules.rewrite",
+        "another kind",
+        "a new number in Asterisk's substring syntax, such as `0212${EXTEN:1}`",
+    ),
+    words(
+        "rules.strip_prefix",
+        "another kind",
+        "takes this off the front",
+    ),
+    words("rules.add_prefix", "another kind", "puts this in front"),
+    words(
+        "rules.when_length",
+        "any length",
+        "with `add_prefix`: only numbers of this many characters",
+    ),
+    words("rules.regex", "another kind", "with `replace` or `drop`"),
+    words(
+        "rules.replace",
+        "needed with regex, unless drop = true",
+        "`$1`, `${1}`, `${name}`",
+    ),
+    words(
+        "rules.e164",
+        "another kind",
+        "region whose national numbers become `+` and digits, such as `VE`",
+    ),
+    words(
+        "rules.table",
+        "another kind",
+        "CSV file of two columns, number and replacement",
+    ),
+    value(
+        "rules.drop",
+        "false",
+        "with `match` or `regex`: the call is not sent",
+    ),
+    value(
+        "rules.stop",
+        "false",
+        "ends the chain where the rule applied",
+    ),
+    required("rule_tests.number", "as the PBX writes it"),
+    words(
+        "rule_tests.becomes",
+        "needed, unless drop = true",
+        "what the rules must make of it",
+    ),
+    value("rule_tests.drop", "false", "the rules must drop it"),
+    value("rule_tests.on", "\"destination\"", "or `\"source\"`"),
+    value("target.kind", "\"nimbox\"", "the one kind so far"),
+    required(
+        "target.url",
+        "base address; `http://` only to loopback or a private address",
+    ),
+    value(
+        "target.allow_plaintext",
+        "false",
+        "`http://` to any address",
+    ),
     words(
         "target.token_file",
         "one of token_file, CDRELAY_TARGET_TOKEN and token is needed",
+        "first line: the token",
     ),
     words(
         "target.token",
         "one of token_file, CDRELAY_TARGET_TOKEN and token is needed",
+        "the token itself; the configuration must then be 0600",
     ),
-    value("target.username", "\"\""),
-    value("target.password_file", "\"\""),
-    value("target.password", "\"\""),
-    value("target.ca_file", "\"\""),
-    value("target.certificate_sha256", "\"\""),
-    value("target.timeout", "\"30s\""),
-    value("target.connect_timeout", "\"5s\""),
-    value("target.concurrency", "32"),
-    value("target.max_rps", "0"),
-    required("target.initiated_as"),
-    value("target.empty_source", "\"\""),
-    value("target.recording_url", "\"\""),
+    value(
+        "target.username",
+        "\"\"",
+        "for HTTP Basic or Digest, whichever the server asks for",
+    ),
+    value(
+        "target.password_file",
+        "\"\"",
+        "or `CDRELAY_TARGET_PASSWORD`",
+    ),
+    value(
+        "target.password",
+        "\"\"",
+        "the password itself; the configuration must then be 0600",
+    ),
+    value(
+        "target.ca_file",
+        "\"\"",
+        "a private CA, PEM, beside the system's",
+    ),
+    value(
+        "target.certificate_sha256",
+        "\"\"",
+        "the one certificate to accept, for a self-signed one",
+    ),
+    value("target.timeout", "\"30s\"", "a whole request"),
+    value(
+        "target.connect_timeout",
+        "\"5s\"",
+        "until the connection stands",
+    ),
+    value(
+        "target.concurrency",
+        "32",
+        "most requests in flight, 1 to 1024; fewer while the CRM is slow",
+    ),
+    value("target.max_rps", "0", "most requests a second; 0: no cap"),
+    required(
+        "target.initiated_as",
+        "`utc`, `offset`, `local`, `local-z`; see Time",
+    ),
+    value(
+        "target.empty_source",
+        "\"\"",
+        "what to send where the caller withheld the number; empty: the call is skipped",
+    ),
+    value(
+        "target.recording_url",
+        "\"\"",
+        "link to the recording: `{column}`, `{date}`, `{date:%Y/%m/%d}`",
+    ),
     value(
         "target.already_exists",
         "[\"ya existe\", \"already exist\", \"duplicad\"]",
+        "texts in a refusal that mean \"is there already\"",
     ),
     words(
         "ledger.path",
         "JOB.db in the state directory of the user who runs it",
+        "the SQLite file",
     ),
     words(
         "ledger.retention",
         "400d, or the longer lookback + 31d where that is more",
+        "how long entries are kept; a full run that settled its window drops older ones",
     ),
-    value("monitor.textfile", "\"\""),
-    value("monitor.ping_url", "\"\""),
-    value("monitor.alert_after", "\"6h\""),
+    value(
+        "monitor.textfile",
+        "\"\"",
+        "Prometheus textfile; this version does not act on it, and says so",
+    ),
+    value(
+        "monitor.ping_url",
+        "\"\"",
+        "called on start, success and failure; this version does not act on it, and says so",
+    ),
+    value(
+        "monitor.alert_after",
+        "\"6h\"",
+        "how old the last success may be before `--quiet` speaks about 4 and 11",
+    ),
 ];
 
 /// The name of a key within its section.
@@ -139,23 +336,26 @@ pub(super) fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-const fn required(path: &'static str) -> Key {
+const fn required(path: &'static str, meaning: &'static str) -> Key {
     Key {
         path,
         default: KeyDefault::Required,
+        meaning,
     }
 }
 
-const fn value(path: &'static str, toml: &'static str) -> Key {
+const fn value(path: &'static str, toml: &'static str, meaning: &'static str) -> Key {
     Key {
         path,
         default: KeyDefault::Value(toml),
+        meaning,
     }
 }
 
-const fn words(path: &'static str, words: &'static str) -> Key {
+const fn words(path: &'static str, words: &'static str, meaning: &'static str) -> Key {
     Key {
         path,
         default: KeyDefault::Words(words),
+        meaning,
     }
 }

@@ -275,8 +275,8 @@ fn nobody_reaches_back_to_the_rim() {
 }
 
 #[test]
-fn one_file_knows_clap_one_indicatif_and_the_rim_the_terminal() {
-    never_heard_of(&["src/"], &["src/cli.rs", "src/main.rs"], &["clap"]);
+fn one_room_knows_clap_one_file_indicatif_and_the_rim_the_terminal() {
+    never_heard_of(&["src/"], &["src/cli", "src/main.rs"], &["clap"]);
     // It has to bring the trait of `Cli::try_parse` into scope, and asks for nothing else.
     let main = files(&["src/main.rs"])[0];
     let of_clap: Vec<&String> = main

@@ -27,7 +27,8 @@ pub(crate) fn taken(line: &str) -> Result<(), String> {
     }
 }
 
-/// Splits as a shell would, as far as these lines need it: blanks, quotes, a comment behind ` #`.
+/// Splits as a shell would, as far as these lines need it: blanks, quotes, a comment behind ` #`. What becomes of the
+/// output, behind `|` or `>`, is no argument.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -40,7 +41,7 @@ fn words(line: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, '#') if word.is_none() => break,
+            (None, '#' | '|' | '>') if word.is_none() => break,
             (None, c) if c.is_whitespace() => words.extend(word.take()),
             (None, c) => word.get_or_insert_default().push(c),
         }
