@@ -169,6 +169,7 @@ async fn main() -> Result<()> {
         destination: PhoneNumber("02129876543".to_owned()),
         duration: 61,
         url: None,
+        form: None,
     };
     // Twice: the second time it is there already.
     for _ in 0..2 {

@@ -174,6 +174,9 @@ pub struct WireForm {
     pub duration: u64,
     /// Link to the recording.
     pub url: Option<String>,
+    /// What a CRM that runs a class gets instead of all these, form-encoded and without credentials; see
+    /// [`crate::cdr::form::CallForm`]. `None` for a CRM that takes calls as such.
+    pub form: Option<String>,
 }
 
 impl WireForm {
@@ -192,6 +195,10 @@ impl WireForm {
     #[must_use]
     pub fn content_hash(&self) -> i64 {
         let url = self.url.as_deref().unwrap_or("");
+        // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
+        if let Some(form) = &self.form {
+            return digest([form.as_bytes()]);
+        }
         digest([
             self.initiated.as_bytes(),
             self.source.0.as_bytes(),

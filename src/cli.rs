@@ -106,6 +106,11 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay calls --state unmatched\n  cdrelay calls --since 2026-11-19 --output json"
     )]
     Calls(CallsArgs),
+    /// Settle calls whose outcome nobody knows
+    #[command(
+        after_help = "Examples:\n  cdrelay held                          list them\n  cdrelay held 1763190000.42 --delivered  the CRM has it\n  cdrelay held 02125550142 --resend     the CRM does not have it"
+    )]
+    Held(HeldArgs),
     /// Last runs, age of the last success, counts by state
     Status,
     /// Accept a new, empty ledger where the old one is lost
@@ -241,6 +246,26 @@ pub struct CallsArgs {
     /// Only calls that started before
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
+}
+
+/// `held`
+#[derive(Debug, Clone, Default, Args)]
+pub struct HeldArgs {
+    /// Held calls, by uniqueid or number
+    #[arg(value_name = "CALL")]
+    pub calls: Vec<String>,
+    /// Every held call, or every one with that number
+    #[arg(long)]
+    pub all: bool,
+    /// The CRM has not acted upon them: the next run sends them again
+    #[arg(long, conflicts_with = "delivered")]
+    pub resend: bool,
+    /// The CRM has acted upon them
+    #[arg(long)]
+    pub delivered: bool,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
 }
 
 /// `sandbox`

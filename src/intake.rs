@@ -9,7 +9,7 @@ use crate::call::{Call, ColumnTime, Identity, PhoneNumber, TimeKind, WireForm};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
 use crate::cdr::{Assembled, Assembly, Other, merge, select, wire};
-use crate::config::{Config, Side};
+use crate::config::{Config, Side, TargetKind};
 use crate::number::chain::{Chain, Verdict};
 use crate::number::registry;
 use crate::report::Rows;
@@ -183,7 +183,11 @@ impl<'a> Settings<'a> {
             Verdict::Dropped { .. } => return Today::Dropped,
         };
         let target = &self.config.target;
-        Today::Wire(wire::wire_form(
+        let form = match &target.kind {
+            TargetKind::Nimbox(_) => None,
+            TargetKind::Bgcrm(bgcrm) => Some(bgcrm.form.of(&source)),
+        };
+        let wire = wire::wire_form(
             call,
             source,
             destination,
@@ -191,7 +195,8 @@ impl<'a> Settings<'a> {
             target.initiated_as,
             target.recording_url.as_ref(),
             extra,
-        ))
+        );
+        Today::Wire(WireForm { form, ..wire })
     }
 }
 
@@ -403,6 +408,14 @@ impl Tally {
         self.clock.ambiguous_assumed += counts.ambiguous_assumed_first;
         self.clock.skipped_by_uniqueid += counts.skipped_hour_by_uniqueid;
         self.clock.skipped_shifted += counts.skipped_hour_shifted;
+        for row in &assembled.filtered {
+            let which = row.uniqueid.as_deref().unwrap_or("without uniqueid");
+            tracing::info!(
+                "row {} is left out: {}",
+                crate::text::Shown(which),
+                row.reason
+            );
+        }
         let room = EXAMPLES.saturating_sub(self.invalid.len());
         self.invalid
             .extend(assembled.invalid.iter().take(room).map(|row| {

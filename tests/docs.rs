@@ -148,7 +148,12 @@ fn accepted(name: &str, text: &str) {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     };
-    for secret in ["db.password", "nimbox.token", "nimbox.password"] {
+    for secret in [
+        "db.password",
+        "nimbox.token",
+        "nimbox.password",
+        "bgcrm.password",
+    ] {
         write(secret, "secret\n");
     }
     let path = write("cdrelay.toml", text);
@@ -383,6 +388,7 @@ fn every_example_configuration_loads_and_fulfils_its_own_examples() {
         }
     }
     let expected = [
+        "bgcrm.toml",
         "quickstart-asterisk.toml",
         "quickstart-freepbx.toml",
         "reference-keys.toml",

@@ -41,6 +41,7 @@ fn form(start: i64, destination: &str) -> WireForm {
         destination: PhoneNumber(destination.into()),
         duration: 61,
         url: Some("https://pbx.example.com/rec/1.wav".into()),
+        form: None,
     }
 }
 
@@ -341,6 +342,7 @@ async fn a_wire_form_comes_back_byte_for_byte() {
         destination: PhoneNumber(String::new()),
         duration: u64::MAX,
         url: None,
+        form: None,
     };
     let wire = Some(odd.clone());
     ledger

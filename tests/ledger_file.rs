@@ -42,6 +42,7 @@ fn intent(start: i64) -> Intent {
             destination: PhoneNumber(format!("{start}")),
             duration: 1,
             url: None,
+            form: None,
         }),
         instant: start,
         origin: Origin::default(),

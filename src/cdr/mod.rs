@@ -11,6 +11,8 @@ use crate::config::SelectConfig;
 use crate::source::{CdrRow, DurationCell, LONGEST_VALUE, StartCell};
 
 pub mod clock;
+pub mod filter;
+pub mod form;
 pub mod merge;
 pub mod recording;
 pub mod select;
@@ -53,6 +55,8 @@ pub struct Assembled {
     pub counts: RowCounts,
     /// Up to five of the invalid rows.
     pub invalid: Vec<InvalidRow>,
+    /// Up to five of the rows that `[select.where]` leaves out.
+    pub filtered: Vec<InvalidRow>,
     /// Every row with a start that is in none of the calls, sorted.
     pub others: Vec<Other>,
 }
@@ -87,7 +91,7 @@ pub struct RowCounts {
     pub long_values: u64,
 }
 
-/// A row that cannot be used.
+/// A row that cannot be used, or that a filter leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRow {
     /// Where to find it; hostile text.
@@ -139,7 +143,15 @@ impl Assembly<'_> {
                 StartCell::Missing | StartCell::Unreadable(_) => None,
             };
             done.counts.read += 1;
-            let skip = select::classify(&row, self.select, self.empty_source);
+            let skip = select::classify(&row, self.select, self.empty_source, self.extra_roles);
+            if skip == Some(Skip::Excluded) && done.filtered.len() < EXAMPLES {
+                let objection = select::objecting(&row, self.select, self.extra_roles);
+                done.filtered
+                    .extend(objection.map(|(filter, value)| InvalidRow {
+                        uniqueid: row.origin.uniqueid.clone(),
+                        reason: filter.objection(value),
+                    }));
+            }
             match (skip, start) {
                 (Some(skip), start) => {
                     done.skip(skip, &row);
@@ -268,6 +280,7 @@ mod tests {
             dispositions: Vec::new(),
             exclude: Vec::new(),
             withheld: Vec::new(),
+            filters: Vec::new(),
             recheck_unmatched: Duration::ZERO,
         };
         let assembly = Assembly {

@@ -1,5 +1,6 @@
 //! Which rows are calls to send.
 
+use super::filter::ColumnFilter;
 use crate::call::{ColumnTime, Disposition};
 use crate::config::SelectConfig;
 use crate::number::dialplan::Pattern;
@@ -14,7 +15,7 @@ pub enum Skip {
     Invalid(String),
     /// `dst` is shorter than `select.min_destination_length`.
     ShortDestination,
-    /// `dst` matches a pattern of `select.exclude`.
+    /// `dst` matches a pattern of `select.exclude`, or a column holds what `[select.where]` does not want.
     Excluded,
     /// `select.dispositions` does not name the row's.
     Disposition,
@@ -25,8 +26,14 @@ pub enum Skip {
 /// Why a row is not sent, if it is not.
 ///
 /// `dst` is judged as the column holds it, before any rule, as the reference script did; its length counts characters.
+/// `extra_roles` names the values of [`CdrRow::extra`].
 #[must_use]
-pub fn classify(row: &CdrRow, select: &SelectConfig, empty_source: Option<&str>) -> Option<Skip> {
+pub fn classify(
+    row: &CdrRow,
+    select: &SelectConfig,
+    empty_source: Option<&str>,
+    extra_roles: &[String],
+) -> Option<Skip> {
     if let Some(reason) = unusable(row) {
         return Some(Skip::Invalid(reason));
     }
@@ -34,7 +41,7 @@ pub fn classify(row: &CdrRow, select: &SelectConfig, empty_source: Option<&str>)
         return Some(Skip::ShortDestination);
     }
     let excluded = |pattern: &Pattern| pattern.is_match(&row.destination);
-    if select.exclude.iter().any(excluded) {
+    if select.exclude.iter().any(excluded) || objecting(row, select, extra_roles).is_some() {
         return Some(Skip::Excluded);
     }
     let wanted = |disposition: &Disposition| same(disposition, &row.disposition);
@@ -45,6 +52,20 @@ pub fn classify(row: &CdrRow, select: &SelectConfig, empty_source: Option<&str>)
         return Some(Skip::NoSource);
     }
     None
+}
+
+/// The filter of `[select.where]` that a row does not pass, with the value that it objects to.
+#[must_use]
+pub fn objecting<'a>(
+    row: &'a CdrRow,
+    select: &'a SelectConfig,
+    extra_roles: &[String],
+) -> Option<(&'a ColumnFilter, Option<&'a str>)> {
+    select.filters.iter().find_map(|filter| {
+        let at = extra_roles.iter().position(|role| role == filter.column());
+        let value = at.and_then(|at| row.extra.get(at)?.as_deref());
+        (!filter.passes(value)).then_some((filter, value))
+    })
 }
 
 /// Whether the source column says that the caller withheld the number: it is blank, or holds one of the texts of
@@ -137,6 +158,7 @@ mod tests {
             dispositions: Vec::new(),
             exclude: Vec::new(),
             withheld: Vec::new(),
+            filters: Vec::new(),
             recheck_unmatched: Duration::from_secs(86_400),
         }
     }
@@ -155,7 +177,8 @@ mod tests {
 
     #[track_caller]
     fn is(row: &CdrRow, select: &SelectConfig, expected: impl Into<Option<Skip>>) {
-        assert_eq!(classify(row, select, None), expected.into());
+        let roles = ["dcontext".to_owned()];
+        assert_eq!(classify(row, select, None, &roles), expected.into());
     }
 
     #[test]
@@ -200,7 +223,7 @@ mod tests {
                 withheld.then_some(Skip::NoSource),
             );
             assert_eq!(
-                classify(&row(source, "1234567"), select, Some("0000")),
+                classify(&row(source, "1234567"), select, Some("0000"), &[]),
                 None
             );
             assert_eq!(is_withheld(source, select), withheld, "{source}");
@@ -274,6 +297,7 @@ mod tests {
         let all = SelectConfig {
             dispositions: vec![Disposition::Answered],
             exclude: vec![Pattern::parse("_123.").expect("a pattern")],
+            filters: vec![ColumnFilter::new("dcontext", ["from-queue"])],
             ..select()
         };
         let mut bad = CdrRow {
@@ -287,6 +311,10 @@ mod tests {
         bad.destination.push('7');
         is(&bad, &all, Some(Skip::Excluded));
         bad.destination.insert(0, '0');
+        is(&bad, &all, Some(Skip::Excluded));
+        bad.extra = vec![Some("from-internal".to_owned())];
+        is(&bad, &all, Some(Skip::Excluded));
+        bad.extra = vec![Some("from-queue".to_owned())];
         is(&bad, &all, Some(Skip::Disposition));
         bad.disposition = Disposition::Answered;
         is(&bad, &all, Some(Skip::NoSource));

@@ -36,6 +36,7 @@ pub fn wire_form(
         destination,
         duration: call.duration,
         url: recording.and_then(|template| link(call, clock, template, extra_roles)),
+        form: None,
     }
 }
 
@@ -120,6 +121,7 @@ mod tests {
             destination: PhoneNumber("02125551234".to_owned()),
             duration: 0,
             url: None,
+            form: None,
         };
         assert_eq!(form(None), expected);
     }

@@ -11,7 +11,7 @@ use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::cli::{CallsArgs, Output};
 use crate::config::Config;
-use crate::ledger::{Access, Collision, Filter, Ledger, Listed, Missing};
+use crate::ledger::{Access, Collision, Filter, Ledger, Listed, Missing, State};
 use crate::report::exit::{Code, Exit};
 use crate::text::{Shown, visible_json};
 
@@ -69,6 +69,13 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
         folded(context, &ledger, &wall).await?;
     }
     ledger.close().await?;
+    if listed > 0
+        && args.state == Some(State::Held)
+        && context.output == Output::Text
+        && !context.quiet
+    {
+        context.print("\nWhat to do about them: `cdrelay held`.\n");
+    }
     if listed == 0 && context.output == Output::Text && !context.quiet {
         context.print("The ledger holds no such call.\n");
     }
@@ -134,7 +141,7 @@ fn window(config: &Config, args: &CallsArgs) -> Result<Window, Exit> {
     })
 }
 
-fn line(text: &mut String, call: &Listed, config: &Config) {
+pub(super) fn line(text: &mut String, call: &Listed, config: &Config) {
     let at = chrono::DateTime::from_timestamp(call.instant, 0).map_or_else(
         || call.instant.to_string(),
         |at| {
@@ -175,7 +182,7 @@ fn line(text: &mut String, call: &Listed, config: &Config) {
     text.push('\n');
 }
 
-fn object(call: &Listed) -> Value {
+pub(super) fn object(call: &Listed) -> Value {
     let wire = call.wire.as_ref();
     json!({
         "state": call.state.as_str(),
@@ -191,6 +198,7 @@ fn object(call: &Listed) -> Value {
             "destination": wire.destination.as_str(),
             "duration": wire.duration,
             "url": wire.url,
+            "form": wire.form,
         })),
         "stuck": call.is_stuck(),
         "attempts": call.attempts,

@@ -24,6 +24,7 @@ pub mod completions;
 pub mod delete;
 pub mod demo;
 pub mod explain;
+pub mod held;
 pub mod init;
 mod log;
 pub mod man;
@@ -121,6 +122,7 @@ async fn verb(context: &Context, command: &Command) -> Ended {
         Command::Check => check::run(context).await,
         Command::Explain(args) => explain::run(context, args),
         Command::Calls(args) => calls::run(context, args).await,
+        Command::Held(args) => held::run(context, args).await,
         Command::Status => status::run(context).await,
         Command::Init(args) => init::run(context, args),
         Command::Sandbox(args) => sandbox::run(context, args).await,

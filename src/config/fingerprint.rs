@@ -3,25 +3,28 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Config, RuleConfig, RuleKind};
+use super::{Config, RuleConfig, RuleKind, TargetKind};
 
 impl Config {
     /// The settings that decide the wire form, as JSON in a fixed order: zone, rendering of the start, rules, stand-in
-    /// for a withheld caller, link to the recording. Equal texts mean equal wire forms for equal rows.
+    /// for a withheld caller, link to the recording, and the form of a BGCRM call. Equal texts mean equal wire forms for equal rows.
     ///
     /// It holds no secret, and nothing that only names or describes (a rule's name, its line). Of a table it holds the
     /// path and a digest of its present content; where the file cannot be read, `null` stands for the digest.
     #[must_use]
     pub fn settings_fingerprint(&self) -> String {
         let rules: Vec<Value> = self.rules.iter().map(rule).collect();
-        json!({
+        let mut settings = json!({
             "timezone": self.source.timezone.name(),
             "initiated_as": self.target.initiated_as.to_string(),
             "rules": rules,
             "empty_source": self.target.empty_source,
             "recording_url": self.target.recording_url.as_ref().map(ToString::to_string),
-        })
-        .to_string()
+        });
+        if let TargetKind::Bgcrm(bgcrm) = &self.target.kind {
+            settings["form"] = json!(bgcrm.form.filled("NUMBER"));
+        }
+        settings.to_string()
     }
 }
 

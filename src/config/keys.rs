@@ -168,6 +168,11 @@ pub(super) const KEYS: &[Key] = &[
         "how long an unmatched number rests before `sync` asks again",
     ),
     words(
+        "select.where",
+        "any row",
+        "a section: by column, a list of what it may hold, such as `dcontext = [\"from-queue\"]`; see Which calls",
+    ),
+    words(
         "rules.name",
         "the kind of the rule and its argument",
         "for `explain` and for messages",
@@ -228,7 +233,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     value("rule_tests.drop", "false", "the rules must drop it"),
     value("rule_tests.on", "\"destination\"", "or `\"source\"`"),
-    value("target.kind", "\"nimbox\"", "the one kind so far"),
+    value("target.kind", "\"nimbox\"", "or `\"bgcrm\"`"),
     required(
         "target.url",
         "base address; `http://` only to loopback or a private address",
@@ -248,10 +253,36 @@ pub(super) const KEYS: &[Key] = &[
         "one of token_file, CDRELAY_TARGET_TOKEN and token is needed",
         "the token itself; the configuration must then be 0600",
     ),
+    words(
+        "target.class",
+        "needed for bgcrm",
+        "the class to run, with its package",
+    ),
+    words("target.path", "dynamic.do, for bgcrm", "or `run.do`"),
+    words(
+        "target.method",
+        "post, for bgcrm",
+        "or `get`, which puts the password into the address",
+    ),
+    words(
+        "target.number_parameter",
+        "aon, for bgcrm",
+        "the name that the caller's number goes under",
+    ),
+    words(
+        "target.parameters",
+        "none, for bgcrm",
+        "a section: what else the class is given",
+    ),
+    words(
+        "target.on_unknown",
+        "hold, for bgcrm",
+        "what becomes of a call without a verdict: `hold`, or `resend`, which may run the class twice",
+    ),
     value(
         "target.username",
         "\"\"",
-        "for HTTP Basic or Digest, whichever the server asks for",
+        "for HTTP Basic or Digest, whichever the server asks for; needed for bgcrm, which gets it in the form",
     ),
     value(
         "target.password_file",
@@ -287,7 +318,7 @@ pub(super) const KEYS: &[Key] = &[
     value("target.max_rps", "0", "most requests a second; 0: no cap"),
     required(
         "target.initiated_as",
-        "`utc`, `offset`, `local`, `local-z`; see Time",
+        "for nimbox alone: `utc`, `offset`, `local`, `local-z`; see Time",
     ),
     value(
         "target.empty_source",
@@ -297,12 +328,12 @@ pub(super) const KEYS: &[Key] = &[
     value(
         "target.recording_url",
         "\"\"",
-        "link to the recording: `{column}`, `{date}`, `{date:%Y/%m/%d}`",
+        "for nimbox alone: link to the recording: `{column}`, `{date}`, `{date:%Y/%m/%d}`",
     ),
     value(
         "target.already_exists",
         "[\"ya existe\", \"already exist\", \"duplicad\"]",
-        "texts in a refusal that mean \"is there already\"",
+        "for nimbox alone: texts in a refusal that mean \"is there already\"",
     ),
     words(
         "ledger.path",

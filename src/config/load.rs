@@ -17,6 +17,7 @@ use super::secret::{OTHERS, plain_io};
 use super::{Config, MonitorConfig};
 
 mod address;
+mod bgcrm;
 mod columns;
 mod ledger;
 mod place;
@@ -136,11 +137,20 @@ fn parse(
 
 fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result<Config, Reported> {
     let job = job(root, path);
-    // The target first: its template says which columns the source may name besides the known ones.
+    // These first: template and filters say which columns the source may name besides the known ones.
     let target = target::read(&root.section("target"), around);
-    let roles = target.as_ref().map(target::roles);
-    let source = source::read(&root.section("source"), roles.ok().as_deref(), around);
     let select = select::read(&root.section("select"));
+    let roles = target.as_ref().map(|target| {
+        let mut roles = target::roles(target);
+        roles.extend(
+            select
+                .filters
+                .iter()
+                .map(|filter| filter.column().to_owned()),
+        );
+        roles
+    });
+    let source = source::read(&root.section("source"), roles.ok().as_deref(), around);
     let rules = rules::read(root, around);
     let rule_tests = rules::read_tests(root);
     let ledger = ledger::read(

@@ -131,6 +131,8 @@ pub struct SelectConfig {
     /// Texts in the source column that mean "number withheld", compared without regard to case. Default none: only an
     /// empty column does, because a number is sent as the column holds it.
     pub withheld: Vec<String>,
+    /// `[select.where]`: what the named columns must hold. Empty: anything.
+    pub filters: Vec<crate::cdr::filter::ColumnFilter>,
     /// How long an unmatched number rests before an incremental run asks again. Default 24 h.
     pub recheck_unmatched: Duration,
 }
@@ -209,13 +211,11 @@ pub struct RuleTest {
 /// `[target]`
 #[derive(Debug)]
 pub struct TargetConfig {
-    /// Which CRM.
+    /// Which CRM, and what only that kind has.
     pub kind: TargetKind,
     /// Base address.
     pub url: Url,
-    /// From `token_file`, `CDRELAY_TARGET_TOKEN`, or `token`. Required.
-    pub token: Secret,
-    /// User name and password for Basic or Digest.
+    /// User name and password: for Basic or Digest with NiMbox, for the form with BGCRM, which requires them.
     pub credentials: Option<Credentials>,
     /// A private CA, PEM, beside the system's roots.
     pub ca_file: Option<PathBuf>,
@@ -229,18 +229,15 @@ pub struct TargetConfig {
     pub concurrency: usize,
     /// Most requests a second. Default none.
     pub max_rps: Option<u32>,
-    /// How the start goes over the wire. Required.
+    /// How the start goes over the wire. Required for NiMbox; BGCRM gets none, and the ledger shows it as `utc`.
     pub initiated_as: InitiatedAs,
     /// What to send as source where the caller withheld the number; `None`: such calls are skipped.
     pub empty_source: Option<String>,
-    /// Template of the link to the recording; `None`: no link.
+    /// Template of the link to the recording; `None`: no link. NiMbox alone takes one.
     pub recording_url: Option<crate::cdr::recording::UrlTemplate>,
-    /// Texts in a refusal that mean "is there already", compared without regard to case.
-    /// Default `ya existe`, `already exist`, `duplicad`.
-    pub already_exists: Vec<String>,
 }
 
-/// HTTP credentials, offered only when the server asks.
+/// Who logs in.
 #[derive(Debug)]
 pub struct Credentials {
     /// User name.
@@ -250,10 +247,62 @@ pub struct Credentials {
 }
 
 /// The CRMs that `target.kind` names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum TargetKind {
     /// A NiMbox-style web service.
-    Nimbox,
+    Nimbox(NimboxConfig),
+    /// BGCRM, BGERP: calls a class.
+    Bgcrm(BgcrmConfig),
+}
+
+/// What only NiMbox has.
+#[derive(Debug)]
+pub struct NimboxConfig {
+    /// From `token_file`, `CDRELAY_TARGET_TOKEN`, or `token`. Required.
+    pub token: Secret,
+    /// Texts in a refusal that mean "is there already", compared without regard to case.
+    /// Default `ya existe`, `already exist`, `duplicad`.
+    pub already_exists: Vec<String>,
+}
+
+/// What only BGCRM has.
+#[derive(Debug, Clone)]
+pub struct BgcrmConfig {
+    /// What is called: class, constants, and the name that the caller's number goes under.
+    pub form: crate::cdr::form::CallForm,
+    /// Which of the two actions runs it. Default `dynamic.do`.
+    pub path: BgcrmPath,
+    /// Default POST, so that the password stands in no address.
+    pub method: BgcrmMethod,
+    /// What becomes of a call whose outcome nobody knows. Default: held.
+    pub on_unknown: OnUnknown,
+}
+
+/// The two actions of BGCRM that run a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BgcrmPath {
+    /// `dynamic.do`, `action=runDynamicClass`: the older one, which successors still have.
+    Dynamic,
+    /// `run.do`, `method=runClass`.
+    Run,
+}
+
+/// HTTP methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BgcrmMethod {
+    /// Everything in the body.
+    Post,
+    /// Everything in the address, the password too.
+    Get,
+}
+
+/// What becomes of a call that a CRM without keys may have acted upon without saying so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// A person decides.
+    Hold,
+    /// Sent again: it may be there twice then.
+    Resend,
 }
 
 /// The four renderings of a call's start.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{DatabaseTls, InitiatedAs, RuleKind, Side, SourceLocation, TableName, TargetKind};
+use super::{
+    BgcrmMethod, BgcrmPath, DatabaseTls, InitiatedAs, OnUnknown, RuleKind, Side, SourceLocation,
+    TableName, TargetKind,
+};
 
 impl InitiatedAs {
     /// Reads a value of `target.initiated_as`; `None` where it is none.
@@ -20,6 +23,48 @@ impl InitiatedAs {
             Self::Offset => "offset",
             Self::Local => "local",
             Self::LocalZ => "local-z",
+        }
+    }
+}
+
+impl BgcrmPath {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Dynamic, Self::Run];
+
+    /// The value as it stands in the file, and the end of the address.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic.do",
+            Self::Run => "run.do",
+        }
+    }
+}
+
+impl BgcrmMethod {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Post, Self::Get];
+
+    /// The value as it stands in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Get => "get",
+        }
+    }
+}
+
+impl OnUnknown {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Hold, Self::Resend];
+
+    /// The value as it stands in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Resend => "resend",
         }
     }
 }
@@ -42,7 +87,8 @@ impl fmt::Display for Side {
 impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nimbox => "nimbox",
+            Self::Nimbox(_) => "nimbox",
+            Self::Bgcrm(_) => "bgcrm",
         })
     }
 }

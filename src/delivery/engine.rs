@@ -47,6 +47,8 @@ pub(super) struct Engine<'a, T> {
     rest_until: Option<Instant>,
     /// What `Retry-After` asked for; nothing ends it early.
     asked_until: Option<Instant>,
+    /// A call that the CRM may have acted upon is not sent again.
+    holds_unknown: bool,
     /// The sender waits for answers.
     answers_awaited: bool,
     /// The CRM does not speak as agreed: from here on it rejects nothing.
@@ -84,6 +86,7 @@ impl<'a, T> Engine<'a, T> {
             outbox: VecDeque::new(),
             rest_until: None,
             asked_until: None,
+            holds_unknown: target.keying().holds_unknown(),
             answers_awaited: false,
             broken: false,
             ending: None,
@@ -243,8 +246,12 @@ impl<'a, T> Engine<'a, T> {
         for mut flight in std::mem::take(&mut self.flights).into_values() {
             self.leave(&mut flight.waiting);
             let why = "the run was stopped before the CRM answered".to_owned();
-            self.outbox
-                .push_back(flight.waiting.back(Fate::Pending(why)));
+            let fate = if self.holds_unknown {
+                Fate::Held(why)
+            } else {
+                Fate::Pending(why)
+            };
+            self.outbox.push_back(flight.waiting.back(fate));
         }
         // A target that counts knows more: of a login, and of a connection that was closed while it was idle.
         let sent = match (self.counted_before, self.target.requests()) {
@@ -406,6 +413,11 @@ impl<'a, T> Engine<'a, T> {
             } else {
                 later(&mut self.asked_until, now + asked);
             }
+        }
+        if self.holds_unknown && trouble.kind.may_have_acted() {
+            self.outbox
+                .push_back(waiting.back(Fate::Held(trouble.reason)));
+            return;
         }
         let again =
             self.ending.is_none() && waiting.attempts < MAX_ATTEMPTS && self.patience.spend_retry();

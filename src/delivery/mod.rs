@@ -59,6 +59,8 @@ pub enum Fate {
     Rejected(String),
     /// Tried, without a verdict.
     Pending(String),
+    /// Sent to a CRM without keys, which may have acted upon it: not to be sent again by itself.
+    Held(String),
     /// Reported as created under an id that two other calls of this run were reported under: of all that have it, none is
     /// to be believed. See [`suspicion::Suspicion`].
     Disbelieved {

@@ -203,7 +203,7 @@ pub(super) fn list(
         "SELECT c.start, c.fold, c.source, c.destination, c.instant, c.state, c.reason, \
          (SELECT a.words FROM attempts a WHERE a.call = c.id ORDER BY a.id DESC LIMIT 1), \
          c.attempts, c.last_attempt, c.drift, c.existing, c.contact_id, c.call_id, \
-         w.initiated, w.source, w.destination, w.duration, w.url, \
+         w.initiated, w.source, w.destination, w.duration, w.url, w.form, \
          o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, ''), {}, \
          iif(c.state IN (4, 5), c.missing, 0) \
          FROM calls c {index} LEFT JOIN wire_forms w ON w.call = c.id LEFT JOIN origins o ON o.call = c.id \
@@ -405,13 +405,13 @@ fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
         },
         wire: wire(row, 14)?,
         origin: Origin {
-            uniqueid: row.get(19)?,
-            linkedid: row.get(20)?,
-            sequence: row.get(21)?,
+            uniqueid: row.get(20)?,
+            linkedid: row.get(21)?,
+            sequence: row.get(22)?,
         },
-        disposition: Disposition::parse(&row.get::<_, String>(22)?),
-        settings: row.get(23)?,
-        unanswered: row.get(24)?,
-        missing: missing(row.get(25)?)?,
+        disposition: Disposition::parse(&row.get::<_, String>(23)?),
+        settings: row.get(24)?,
+        unanswered: row.get(25)?,
+        missing: missing(row.get(26)?)?,
     })
 }

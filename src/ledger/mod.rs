@@ -18,6 +18,7 @@ mod entry;
 mod error;
 mod file;
 mod header;
+mod held;
 mod list;
 mod lock;
 mod mark;
@@ -39,6 +40,7 @@ pub use entry::{
 pub use error::LedgerError;
 pub use file::{Accepted, init_ledger};
 pub use header::APPLICATION_ID;
+pub use held::HeldDecision;
 pub use list::{Attempt, Counts, Filter, Listed, UnmatchedNumber};
 pub use lock::{LedgerLock, LockState, lock_path};
 pub use plan::{Action, Decision, PlanContext, plan};
@@ -277,6 +279,32 @@ impl Ledger {
     pub async fn forget_collisions(&self, folded: Vec<Identity>) -> Result<(), LedgerError> {
         self.door
             .ask(move |store| mark::forget_collisions(store, &folded))
+            .await
+    }
+
+    /// Holds every call that a killed run left in flight: on a CRM without keys nobody knows what became of it. Gives how
+    /// many. No other run may be under way.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn hold_in_flight(&self, run: RunId, at: i64) -> Result<u64, LedgerError> {
+        self.door
+            .ask(move |store| held::hold_in_flight(store, run, at))
+            .await
+    }
+
+    /// Records what a person decided about calls; those that are not held stay as they are. Gives how many were.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn settle_held(
+        &self,
+        at: i64,
+        identities: Vec<Identity>,
+        decision: HeldDecision,
+    ) -> Result<u64, LedgerError> {
+        self.door
+            .ask(move |store| held::settle(store, at, &identities, decision))
             .await
     }
 

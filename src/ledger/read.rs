@@ -25,12 +25,12 @@ pub(super) use unanswered;
 pub(super) const COLUMNS: &str = concat!(
     "c.start, c.fold, c.source, c.destination, c.state, iif(c.state = 1, c.prior_reason, c.reason), \
      c.attempts, c.last_attempt, c.content_hash, c.drift, c.existing, c.contact_id, c.call_id, c.missing, \
-     w.initiated, w.source, w.destination, w.duration, w.url, ",
+     w.initiated, w.source, w.destination, w.duration, w.url, w.form, ",
     unanswered!()
 );
 
 /// How many these are.
-pub(super) const WIDTH: usize = 20;
+pub(super) const WIDTH: usize = 21;
 
 pub(super) fn entries(
     store: &Store,
@@ -212,6 +212,7 @@ pub(super) fn wire(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<WireForm
         destination: PhoneNumber(row.get(at + 2)?),
         duration: row.get::<_, i64>(at + 3)?.cast_unsigned(),
         url: row.get(at + 4)?,
+        form: row.get(at + 5)?,
     }))
 }
 
@@ -231,7 +232,7 @@ pub(super) fn missing(code: i64) -> Result<Missing, Fault> {
 /// The frozen wire form of one call.
 pub(super) fn frozen(db: &Connection, call: i64) -> Result<Option<WireForm>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT initiated, source, destination, duration, url FROM wire_forms WHERE call = ?1",
+        "SELECT initiated, source, destination, duration, url, form FROM wire_forms WHERE call = ?1",
     )?;
     Ok(statement
         .query_row([call], |row| wire(row, 0))
@@ -269,6 +270,6 @@ fn bare_entry(row: &Row<'_>) -> Result<Entry, Fault> {
         },
         missing: missing(row.get(13)?)?,
         wire: None,
-        unanswered: row.get(19)?,
+        unanswered: row.get(20)?,
     })
 }

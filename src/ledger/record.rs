@@ -223,8 +223,8 @@ fn freeze(
     wire: &WireForm,
 ) -> Result<(), Fault> {
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO wire_forms (call, job, start, initiated, source, destination, duration, url, key_hash) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT OR REPLACE INTO wire_forms (call, job, start, initiated, source, destination, duration, url, form, key_hash) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
         call,
@@ -235,6 +235,7 @@ fn freeze(
         wire.destination.as_str(),
         wire.duration.cast_signed(),
         &wire.url,
+        &wire.form,
         wire.key_hash(),
     ))?;
     let origin = &intent.origin;

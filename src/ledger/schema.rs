@@ -11,6 +11,7 @@ use crate::fault;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_rebuild.sql"),
+    include_str!("migrations/0003_form.sql"),
 ];
 
 /// The schema's version: the number of the last migration.

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use super::{CrmTarget, DeleteBounds, Deletion, Outcome, Probe};
+use super::{CrmTarget, DeleteBounds, Deletion, Keying, Outcome, Probe};
 use crate::call::WireForm;
 
 /// Wraps a target: calls are not delivered and nothing is deleted; what asks without changing anything passes through.
@@ -26,6 +26,10 @@ impl<T: CrmTarget> CrmTarget for DryRun<T> {
     fn delete(&self, _bounds: DeleteBounds) -> BoxFuture<'_, Deletion> {
         let reason = "nothing is deleted in a dry run".to_owned();
         std::future::ready(Deletion::NotSent { reason }).boxed()
+    }
+
+    fn keying(&self) -> Keying {
+        self.0.keying()
     }
 
     fn requests(&self) -> Option<u64> {

@@ -9,11 +9,13 @@
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use serde_json::Value;
 
 use crate::call::WireForm;
-use crate::config::{TargetConfig, TargetKind};
+use crate::config::{OnUnknown, TargetConfig, TargetKind};
 
+pub mod bgcrm;
 pub mod dry_run;
 pub mod http;
 pub mod nimbox;
@@ -73,7 +75,7 @@ pub enum TroubleKind {
     Unreachable,
     /// No complete answer in time, or 408, 504: pressure.
     Timeout,
-    /// 425, 429, 503: the CRM asks for less.
+    /// 425, 429, 503: the CRM asks for less. From a CRM without keys only where it surely did nothing with the call.
     Busy,
     /// 500, 502, or another 5xx.
     ServerError,
@@ -81,6 +83,40 @@ pub enum TroubleKind {
     Garbled,
     /// An HTML page where JSON was due (again and again, it means a login page or a wrong address).
     Html,
+}
+
+impl TroubleKind {
+    /// Whether the CRM may have done what it was asked for, although it did not say so.
+    #[must_use]
+    pub fn may_have_acted(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Busy => false,
+            Self::Timeout | Self::ServerError | Self::Garbled | Self::Html => true,
+        }
+    }
+}
+
+/// What a CRM knows calls by, and so what a second request for one call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keying {
+    /// Start, source and destination, as NiMbox does: a second request changes nothing, and of two calls with one key it
+    /// keeps one.
+    Keyed,
+    /// Nothing: every request counts, and no two calls are one.
+    Keyless {
+        /// What to do about a call that the CRM may have acted upon without saying so.
+        on_unknown: OnUnknown,
+    },
+}
+
+impl Keying {
+    /// Whether a call whose outcome is unknown must not be sent again.
+    #[must_use]
+    pub fn holds_unknown(self) -> bool {
+        self == Self::Keyless {
+            on_unknown: OnUnknown::Hold,
+        }
+    }
 }
 
 /// What deleting a range of days came to.
@@ -141,9 +177,16 @@ pub enum Probe {
 /// - It does not retry by itself and ends within its deadline; the engine gives up one that does not. Two repetitions are none of the engine's business: one with
 ///   credentials after a 401, and one where a kept connection turned out to be closed.
 /// - It reports; it does not judge the run. An `Outcome` carries no secret.
+/// - A target without keys ([`CrmTarget::keying`]) answers with trouble that [may have acted](TroubleKind::may_have_acted)
+///   unless it is sure that nothing was done: such a call is never sent again by itself. `Broken` says that nothing was.
 pub trait CrmTarget: Send + Sync {
     /// Delivers one call: one attempt.
     fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome>;
+
+    /// The same, with the CRM's reply where it is JSON, secrets struck out: what a dialplan may be told of it.
+    fn tell<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, (Outcome, Option<Value>)> {
+        async move { (self.deliver(call).await, None) }.boxed()
+    }
 
     /// Is it there, and does it accept the token? Creates nothing. Only `check` asks.
     fn probe(&self) -> BoxFuture<'_, Probe>;
@@ -153,6 +196,11 @@ pub trait CrmTarget: Send + Sync {
 
     /// Deletes by the bounds that `delete_bounds` gave.
     fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion>;
+
+    /// What the CRM knows calls by. The same for as long as the target exists.
+    fn keying(&self) -> Keying {
+        Keying::Keyed
+    }
 
     /// How many requests have left since this target exists, where it counts them itself. `None`: each call of
     /// [`CrmTarget::deliver`] that found a connection counts as one. Worth saying only where an attempt can be several
@@ -167,8 +215,9 @@ pub trait CrmTarget: Send + Sync {
 /// # Errors
 /// What the configuration names cannot be used, such as an unreadable `ca_file`.
 pub fn connect(config: &TargetConfig) -> Result<Box<dyn CrmTarget>, anyhow::Error> {
-    match config.kind {
-        TargetKind::Nimbox => Ok(Box::new(nimbox::Nimbox::new(config)?)),
+    match &config.kind {
+        TargetKind::Nimbox(own) => Ok(Box::new(nimbox::Nimbox::new(config, own)?)),
+        TargetKind::Bgcrm(own) => Ok(Box::new(bgcrm::Bgcrm::new(config, own)?)),
     }
 }
 
@@ -176,6 +225,10 @@ pub fn connect(config: &TargetConfig) -> Result<Box<dyn CrmTarget>, anyhow::Erro
 impl<T: CrmTarget + ?Sized> CrmTarget for Box<T> {
     fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome> {
         (**self).deliver(call)
+    }
+
+    fn tell<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, (Outcome, Option<Value>)> {
+        (**self).tell(call)
     }
 
     fn probe(&self) -> BoxFuture<'_, Probe> {
@@ -188,6 +241,10 @@ impl<T: CrmTarget + ?Sized> CrmTarget for Box<T> {
 
     fn delete(&self, bounds: DeleteBounds) -> BoxFuture<'_, Deletion> {
         (**self).delete(bounds)
+    }
+
+    fn keying(&self) -> Keying {
+        (**self).keying()
     }
 
     fn requests(&self) -> Option<u64> {

@@ -38,6 +38,7 @@ const CONCRETE: &[&str] = &[
     "crate::source::sqlite",
     "crate::source::csv",
     "crate::target::nimbox",
+    "crate::target::bgcrm",
     "crate::target::dry_run",
 ];
 
@@ -110,6 +111,7 @@ fn pure_rooms_have_no_fault_points() {
             "src/report/",
             "src/ledger/plan.rs",
             "src/target/nimbox/",
+            "src/target/bgcrm/",
         ],
         &[],
         NO_FAULTS,
@@ -168,6 +170,7 @@ fn pure_rooms_touch_neither_files_nor_network_nor_clock() {
             "src/ledger/plan.rs",
             "src/target/nimbox/verdict.rs",
             "src/target/nimbox/strict.rs",
+            "src/target/bgcrm/verdict.rs",
         ],
         &["src/number/table.rs"],
         EFFECTS,

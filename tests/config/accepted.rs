@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cdrelay::config::{DatabaseTls, InitiatedAs, SourceLocation};
 
-use crate::place::{BASE, Place, changed, loads, source, target};
+use crate::place::{BASE, Place, changed, loads, nimbox, source, target};
 
 #[test]
 fn the_examples_load() {
@@ -64,13 +64,13 @@ fn the_smallest_file_gives_the_documented_defaults() {
     );
     assert_eq!(config.select.min_destination_length, 7);
     assert_eq!(config.select.recheck_unmatched, Duration::from_secs(86_400));
-    assert_eq!(config.target.token.expose(), "CANARY-token-file");
+    assert_eq!(nimbox(&config).token.expose(), "CANARY-token-file");
     assert_eq!(config.target.timeout, Duration::from_secs(30));
     assert_eq!(config.target.connect_timeout, Duration::from_secs(5));
     assert_eq!(config.target.concurrency, 32);
     assert_eq!(config.target.max_rps, None);
     assert_eq!(
-        config.target.already_exists,
+        nimbox(&config).already_exists,
         ["ya existe", "already exist", "duplicad"]
     );
     assert_eq!(config.ledger.path, Path::new("/state/cdrelay/cdrelay.db"));

@@ -6,6 +6,7 @@
 )]
 
 mod accepted;
+mod bgcrm;
 mod fingerprint;
 mod place;
 mod refused;

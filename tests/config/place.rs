@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use cdrelay::config::{Config, ConfigErrors, load};
+use cdrelay::config::{Config, ConfigErrors, NimboxConfig, TargetKind, load};
 use tempfile::TempDir;
 
 /// Seven lines: `[source]` is on 1, `[target]` on 4.
@@ -90,6 +90,15 @@ pub(crate) fn loads(text: &str) -> Config {
     match Place::new(text).load() {
         Ok(config) => config,
         Err(error) => panic!("{error}\n{text}"),
+    }
+}
+
+/// What only NiMbox has.
+#[track_caller]
+pub(crate) fn nimbox(config: &Config) -> &NimboxConfig {
+    match &config.target.kind {
+        TargetKind::Nimbox(own) => own,
+        TargetKind::Bgcrm(_) => panic!("another kind"),
     }
 }
 

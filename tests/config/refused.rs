@@ -39,7 +39,7 @@ fn a_wrong_file_is_reported_with_line_and_mend() {
     );
     refuses(
         &target("\"a\\u001Bb\" = 1"),
-        "8: unknown key `target.a\\u{1b}b`; the nearest known one is `target.url`",
+        "8: unknown key `target.a\\u{1b}b`; the nearest known one is `target.path`",
     );
     refuses(
         &target("[source.columns]\nagent = \"x\""),
@@ -238,7 +238,7 @@ fn a_wrong_file_is_reported_with_line_and_mend() {
     );
     refuses(
         &target("kind = \"other\""),
-        "8: `target.kind`: \"other\" is no known CRM; known is \"nimbox\"",
+        "8: `target.kind`: \"other\" is no known CRM; known are \"nimbox\" and \"bgcrm\"",
     );
     refuses(
         &changed("token_file = \"token\"\n", ""),

@@ -1,6 +1,6 @@
 //! Where secrets come from, whose their files must be, and where they must never be seen.
 
-use crate::place::{BASE, Place, changed, source, target};
+use crate::place::{BASE, Place, changed, nimbox, source, target};
 
 #[test]
 fn secrets_come_from_the_environment_first() {
@@ -14,11 +14,11 @@ fn secrets_come_from_the_environment_first() {
         ("CDRELAY_TARGET_TOKEN", "env-token"),
     ];
     let config = place.load_with(&variables).unwrap();
-    assert_eq!(config.source.password.unwrap().expose(), "env-db");
-    assert_eq!(config.target.token.expose(), "env-token");
+    assert_eq!(config.source.password.as_ref().unwrap().expose(), "env-db");
+    assert_eq!(nimbox(&config).token.expose(), "env-token");
     // Set to nothing is not set.
     let config = place.load_with(&[("CDRELAY_TARGET_TOKEN", "")]).unwrap();
-    assert_eq!(config.target.token.expose(), "CANARY-token-file");
+    assert_eq!(nimbox(&config).token.expose(), "CANARY-token-file");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn the_environment_spares_the_file_that_is_not_there() {
     let config = place
         .load_with(&[("CDRELAY_TARGET_TOKEN", "env-token")])
         .unwrap();
-    assert_eq!(config.target.token.expose(), "env-token");
+    assert_eq!(nimbox(&config).token.expose(), "env-token");
     assert_eq!(
         place.complaint(),
         "cdrelay.toml:6: `target.token_file`: secret file not-there cannot be read: there is no such file"
@@ -170,7 +170,7 @@ fn a_link_counts_as_the_file_that_it_leads_to() {
     let place = Place::new(&changed("\"token\"", "\"link\""));
     place.write("kept", "CANARY", 0o600);
     symlink(place.path("kept"), place.path("link")).unwrap();
-    assert_eq!(place.load().unwrap().target.token.expose(), "CANARY");
+    assert_eq!(nimbox(&place.load().unwrap()).token.expose(), "CANARY");
     for mode in [0o640, 0o604, 0o660] {
         place.write("kept", "CANARY", mode);
         assert_eq!(
@@ -203,7 +203,7 @@ fn nothing_that_holds_a_secret_shows_it_when_it_is_debugged() {
     let config = Place::new(&text).load().unwrap();
     let options = HttpOptions::for_target(&config.target);
     let client = HttpClient::new(&options).unwrap();
-    let crm = cdrelay::target::nimbox::Nimbox::new(&config.target).unwrap();
+    let crm = cdrelay::target::nimbox::Nimbox::new(&config.target, nimbox(&config)).unwrap();
     let shown = format!(
         "{config:#?} {:?} {options:?} {client:?} {crm:?}",
         config.target

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cdrelay::call::{PhoneNumber, WireForm};
 use cdrelay::config::secret::Secret;
-use cdrelay::config::{InitiatedAs, TargetConfig, TargetKind};
+use cdrelay::config::{InitiatedAs, NimboxConfig, TargetConfig, TargetKind};
 use cdrelay::target::http::Secrets;
 use cdrelay::target::nimbox::verdict::{Answer, Reading, classify};
 use cdrelay::target::{Outcome, connect};
@@ -299,9 +299,11 @@ fn mutations() -> Vec<Vec<u8>> {
 
 fn target(crm: &Unruly) -> Box<dyn cdrelay::target::CrmTarget> {
     connect(&TargetConfig {
-        kind: TargetKind::Nimbox,
+        kind: TargetKind::Nimbox(NimboxConfig {
+            token: Secret::new("canary".to_owned()).unwrap(),
+            already_exists: PATTERNS.map(ToOwned::to_owned).to_vec(),
+        }),
         url: crm.url().parse().unwrap(),
-        token: Secret::new("canary".to_owned()).unwrap(),
         credentials: None,
         ca_file: None,
         certificate_sha256: None,
@@ -312,7 +314,6 @@ fn target(crm: &Unruly) -> Box<dyn cdrelay::target::CrmTarget> {
         initiated_as: InitiatedAs::Utc,
         empty_source: None,
         recording_url: None,
-        already_exists: PATTERNS.map(ToOwned::to_owned).to_vec(),
     })
     .unwrap()
 }
@@ -324,6 +325,7 @@ fn call() -> WireForm {
         destination: PhoneNumber("02129876543".to_owned()),
         duration: 61,
         url: None,
+        form: None,
     }
 }
 

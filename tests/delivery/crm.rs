@@ -163,6 +163,7 @@ pub(crate) fn call(n: usize) -> WireForm {
         url: n
             .is_multiple_of(2)
             .then(|| format!("https://pbx.example.com/rec/{n}.wav")),
+        form: None,
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use cdrelay::call::{PhoneNumber, WireForm};
 use cdrelay::config::secret::Secret;
-use cdrelay::config::{Credentials, InitiatedAs, TargetConfig, TargetKind};
+use cdrelay::config::{Credentials, InitiatedAs, NimboxConfig, TargetConfig, TargetKind};
 use cdrelay::target::{CrmTarget, Outcome, Receipt, TroubleKind, connect};
 use url::Url;
 
@@ -38,9 +38,13 @@ fn secret(text: &str) -> Secret {
 
 fn config(url: &Url) -> TargetConfig {
     TargetConfig {
-        kind: TargetKind::Nimbox,
+        kind: TargetKind::Nimbox(NimboxConfig {
+            token: secret(TOKEN),
+            already_exists: ["ya existe", "already exist", "duplicad"]
+                .map(ToOwned::to_owned)
+                .to_vec(),
+        }),
         url: url.clone(),
-        token: secret(TOKEN),
         credentials: None,
         ca_file: None,
         certificate_sha256: None,
@@ -51,9 +55,6 @@ fn config(url: &Url) -> TargetConfig {
         initiated_as: InitiatedAs::Utc,
         empty_source: None,
         recording_url: None,
-        already_exists: ["ya existe", "already exist", "duplicad"]
-            .map(ToOwned::to_owned)
-            .to_vec(),
     }
 }
 
@@ -76,6 +77,7 @@ fn call(n: u32) -> WireForm {
         destination: PhoneNumber("02129876543".to_owned()),
         duration: 61,
         url: None,
+        form: None,
     }
 }
 

@@ -146,6 +146,11 @@ impl Figures {
                 self.last_trouble = Some(why.clone());
                 is_stuck = ticket.unanswered + 1 >= STUCK_AFTER;
             }
+            Fate::Held(why) => {
+                self.answered += 1;
+                self.calls.held += 1;
+                self.last_trouble = Some(why.clone());
+            }
             Fate::Disbelieved { reason, .. } => self.last_trouble = Some(reason.clone()),
             Fate::NotAttempted => is_stuck = was_stuck,
         }
@@ -175,6 +180,7 @@ fn receipt(settled: &Settled<Ticket>) -> Option<Receipt> {
         Fate::Unmatched(_)
         | Fate::Rejected(_)
         | Fate::Pending(_)
+        | Fate::Held(_)
         | Fate::Disbelieved { .. }
         | Fate::NotAttempted => None,
     }
@@ -192,6 +198,9 @@ fn record(settled: &Settled<Ticket>) -> Recorded {
             reason: reason.clone(),
         },
         Fate::Pending(reason) => Recorded::Pending {
+            reason: reason.clone(),
+        },
+        Fate::Held(reason) => Recorded::Held {
             reason: reason.clone(),
         },
         Fate::Disbelieved { reason, .. } => Recorded::Doubted {

@@ -35,7 +35,7 @@ pub(super) fn judge(
         exit = exit.worse(Exit::new(
             Code::Look,
             format!(
-                "{} held, outcome unknown; `cdrelay calls --state held` lists them",
+                "{} held, outcome unknown; `cdrelay held` lists them and says what to do",
                 crate::text::count(calls.held, "call")
             ),
         ));

@@ -46,12 +46,15 @@ impl Pipeline<'_> {
         if last.0.is_empty() || !self.all_back(way, recorded).await {
             return Ok(());
         }
-        let due = self.hand_over(last.in_turn()).await?;
-        self.send(way, due).await
+        self.dispatch(way, recorded, last.in_turn()).await
     }
 
     /// Waits until every call that is under way is back and on record; `false` where sending ended first.
-    async fn all_back(&self, way: &Way<'_>, recorded: &mut watch::Receiver<u64>) -> bool {
+    pub(super) async fn all_back(
+        &self,
+        way: &Way<'_>,
+        recorded: &mut watch::Receiver<u64>,
+    ) -> bool {
         let are_out = || {
             let figures = self.board.figures();
             figures.back < figures.under_way

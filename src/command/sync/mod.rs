@@ -18,6 +18,7 @@ pub(super) use pipeline::asked;
 use std::time::{Duration, Instant};
 
 use super::{Context, Ended, fail, now, rebuild};
+use crate::cdr::filter::ColumnFilter;
 use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::cli::{Output, SyncArgs};
@@ -218,20 +219,27 @@ pub(super) fn stopped_before(asked: Stop) -> Exit {
 pub(super) async fn connect_source(
     config: &Config,
 ) -> Result<(Box<dyn crate::source::CallSource>, SourceProfile), SourceError> {
-    let roles = config
-        .target
-        .recording_url
-        .as_ref()
-        .map(|template| {
-            template
-                .placeholders()
-                .into_iter()
-                .map(str::to_owned)
-                .collect()
-        })
-        .unwrap_or_default();
+    let mut roles: Vec<String> = Vec::new();
+    let templates = config.target.recording_url.iter();
+    let placeholders = templates.flat_map(|template| template.placeholders());
+    let filters = config.select.filters.iter().map(ColumnFilter::column);
+    for role in placeholders.chain(filters) {
+        if !roles.iter().any(|known| known == role) {
+            roles.push(role.to_owned());
+        }
+    }
     let mut source = crate::source::connect(&config.source, roles)?;
     let profile = intake::probe(&mut *source).await?;
+    // A link goes without a column that is not there; a filter on one would leave out everything, or nothing.
+    for filter in &config.select.filters {
+        let column = filter.column();
+        if !profile.extra.iter().any(|role| role == column) {
+            return Err(SourceError::Unusable(format!(
+                "`select.where.{column}` names a column that the source does not have; correct the name, or say in \
+                 `source.columns.{column}` what the column is called there"
+            )));
+        }
+    }
     Ok((source, profile))
 }
 

@@ -21,7 +21,7 @@ use crate::report::{
     Calls, LatencyMs, Missing, Mode, Requests, Rows, RunReport, Timings, WindowText, rounded,
 };
 use crate::source::{SourceError, TimeIndex};
-use crate::target::CrmTarget;
+use crate::target::{CrmTarget, Keying};
 
 /// Most different words of earlier refusals that a run is told. A CRM that has found more tells calls apart.
 const MOST_REFUSALS: usize = 1_000;
@@ -72,6 +72,11 @@ impl Stage<'_> {
             })
             .await?;
         fault::moment!("sync.started");
+        let keying = self.crm.keying();
+        if keying.holds_unknown() {
+            ledger.hold_in_flight(run, begun).await?;
+        }
+        let keyed = keying == Keying::Keyed;
         let limits = self.limits(pass.mode).await?;
         let plan = PlanContext {
             full: pass.mode == Mode::Full,
@@ -87,6 +92,8 @@ impl Stage<'_> {
             run,
             plan,
             stop: context.stop.clone(),
+            keyed,
+            most_open: (!keyed).then_some(limits.concurrency),
             read_until: self
                 .deadline
                 .and_then(|at| at.checked_add(config.target.timeout)),

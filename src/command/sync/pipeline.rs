@@ -36,6 +36,11 @@ pub(super) struct Pipeline<'a> {
     pub(super) run: RunId,
     pub(super) plan: PlanContext,
     pub(super) stop: watch::Receiver<Stop>,
+    /// Whether calls with one start, source and destination are one for the CRM.
+    pub(super) keyed: bool,
+    /// Most intents that are on record without an answer; `None`: those of a slice. On a CRM without keys each of them is
+    /// in doubt when the run is killed.
+    pub(super) most_open: Option<usize>,
     /// When reading ends, done or not; `None`: when it is done.
     pub(super) read_until: Option<Instant>,
 }
@@ -188,7 +193,7 @@ impl Pipeline<'_> {
             let due = self.plan(intake, batch, sending, &mut last).await?;
             fault::moment!("sync.slice_planned");
             self.board.rows_done(rows);
-            self.send(way, due).await?;
+            self.dispatch(way, &mut recorded, due).await?;
         }
         if seen < window.end {
             self.note_missing(seen..window.end, None).await?;
@@ -209,6 +214,30 @@ impl Pipeline<'_> {
             () = past(self.read_until) => Err(Extent::OutOfTime),
             done = work => Ok(done),
         }
+    }
+
+    /// Puts the intents on record and hands the parcels over to the sending side.
+    pub(super) async fn dispatch(
+        &self,
+        way: &Way<'_>,
+        recorded: &mut watch::Receiver<u64>,
+        mut due: Vec<Due>,
+    ) -> Result<(), LedgerError> {
+        let Some(most) = self.most_open else {
+            let parcels = self.hand_over(due).await?;
+            return self.send(way, parcels).await;
+        };
+        while !due.is_empty() {
+            let rest = due.split_off(due.len().min(most));
+            let parcels = self.hand_over(due).await?;
+            self.send(way, parcels).await?;
+            if !self.all_back(way, recorded).await {
+                // Sending has ended: the rest was counted, and stays due.
+                return Ok(());
+            }
+            due = rest;
+        }
+        Ok(())
     }
 
     /// Hands parcels over to the sending side; takes their intents back where that has ended.
@@ -272,8 +301,7 @@ impl Pipeline<'_> {
             figures.resting_unmatched -= n;
             figures.handed += n;
         }
-        let due = self.hand_over(due).await?;
-        self.send(way, due).await
+        self.dispatch(way, recorded, due).await
     }
 }
 

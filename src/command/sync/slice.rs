@@ -25,14 +25,14 @@ pub(super) struct Ticket {
 }
 
 impl Pipeline<'_> {
-    /// Plans one slice: gives what is due, its intents on record. What goes last is put aside.
+    /// Plans one slice: gives what is due. What goes last is put aside.
     pub(super) async fn plan(
         &self,
         intake: &Intake<'_>,
         batch: Batch,
         sending: bool,
         last: &mut Last,
-    ) -> Result<Vec<Parcel<Ticket>>, LedgerError> {
+    ) -> Result<Vec<Due>, LedgerError> {
         let wires = if self.plan.resend {
             Wires::All
         } else {
@@ -60,7 +60,11 @@ impl Pipeline<'_> {
             mut due,
             fresh,
         } = plans;
-        let fresh = self.fold_collisions(intake, fresh, recorded).await?;
+        let fresh = if self.keyed {
+            self.fold_collisions(intake, fresh, recorded).await?
+        } else {
+            fresh
+        };
         if !drifts.is_empty() {
             self.ledger.record_drift(drifts).await?;
         }
@@ -74,15 +78,14 @@ impl Pipeline<'_> {
             figures.handed += due.len() as u64;
             figures.stuck += due.iter().filter(|due| due.is_stuck()).count() as u64;
         }
-        if sending {
-            let due = last.put_aside(due);
-            self.hand_over(due).await
+        Ok(if sending {
+            last.put_aside(due)
         } else {
-            Ok(Vec::new())
-        }
+            Vec::new()
+        })
     }
 
-    /// Puts the intents on record, and gives the parcels.
+    /// Puts the intents on record, and gives the parcels; see [`Pipeline::dispatch`].
     pub(super) async fn hand_over(
         &self,
         due: Vec<Due>,

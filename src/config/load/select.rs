@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::super::SelectConfig;
+use super::super::names::{COLUMN_NAMES, is_column_name};
 use super::super::reader::{Section, shown};
 use crate::call::Disposition;
+use crate::cdr::filter::ColumnFilter;
 use crate::number::dialplan::Pattern;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,6 +25,7 @@ pub(super) fn read(section: &Section<'_>) -> SelectConfig {
         dispositions: dispositions(section),
         exclude: exclude(section),
         withheld: withheld(section),
+        filters: filters(&section.section("where")),
         recheck_unmatched: section.span("recheck_unmatched", 24 * HOUR),
     };
     section.close();
@@ -67,6 +70,37 @@ fn exclude(section: &Section<'_>) -> Vec<Pattern> {
         }
     }
     patterns
+}
+
+/// `[select.where]`: each key names a column as `[source.columns]` does.
+fn filters(section: &Section<'_>) -> Vec<ColumnFilter> {
+    let mut filters = Vec::new();
+    for name in section.names() {
+        if !is_column_name(name.value) || name.value == "initiated" {
+            let text = shown(name.value);
+            let message = if name.value == "initiated" {
+                "`select.where.initiated`: the start is selected by `select.lookback`, --since and --until; remove it".to_owned()
+            } else {
+                format!("`select.where`: \"{text}\" is no column name; write {COLUMN_NAMES}")
+            };
+            section.problem(name.line, &text, message);
+            continue;
+        }
+        let Some(texts) = section.texts(name.value) else {
+            continue;
+        };
+        if texts.is_empty() {
+            let message = format!(
+                "`select.where.{}` is an empty list, which no row could satisfy; name what the column may hold, or remove it",
+                name.value
+            );
+            section.problem(name.line, name.value, message);
+            continue;
+        }
+        let texts = texts.into_iter().map(|found| found.value);
+        filters.push(ColumnFilter::new(name.value, texts));
+    }
+    filters
 }
 
 fn withheld(section: &Section<'_>) -> Vec<String> {

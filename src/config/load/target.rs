@@ -7,9 +7,9 @@ use url::Url;
 use super::super::reader::{Section, shown};
 use super::super::report::Reported;
 use super::super::secret::Secret;
-use super::super::{Credentials, InitiatedAs, TargetConfig, TargetKind};
+use super::super::{Credentials, InitiatedAs, NimboxConfig, TargetConfig, TargetKind};
 use super::secrets::{self, Places};
-use super::{Surroundings, address, existing_file};
+use super::{Surroundings, address, bgcrm, existing_file};
 use crate::cdr::recording::UrlTemplate;
 
 /// Reads the section.
@@ -17,25 +17,37 @@ pub(super) fn read(
     section: &Section<'_>,
     around: Surroundings<'_>,
 ) -> Result<TargetConfig, Reported> {
-    let kind = kind(section);
+    let name = kind(section);
     let url = url(section);
-    let token = token(section, around);
     let credentials = credentials(section, around);
+    let kind = match name {
+        Ok(Kind::Nimbox) => nimbox(section, around).map(TargetKind::Nimbox),
+        Ok(Kind::Bgcrm) => bgcrm::read(section, credentials.as_ref().ok()).map(TargetKind::Bgcrm),
+        Err(reported) => {
+            // Which keys it may have depends on the kind: none is called unknown.
+            for key in NIMBOX_KEYS.iter().chain(bgcrm::KEYS) {
+                section.has(key);
+            }
+            Err(reported)
+        }
+    };
+    let is_nimbox = !matches!(name, Ok(Kind::Bgcrm));
     let certificate_sha256 = certificate(section);
     let ca_file = ca_file(section, url.as_ref().ok(), around);
     let timeout = section.span("timeout", Duration::from_secs(30));
     let connect_timeout = section.span("connect_timeout", Duration::from_secs(5));
     let concurrency = section.number("concurrency", 1..=1024, 32);
     let max_rps = section.number("max_rps", 0..=1_000_000, 0);
-    let initiated_as = initiated_as(section);
+    let (initiated_as, recording_url) = if is_nimbox {
+        (initiated_as(section), recording_url(section))
+    } else {
+        (Ok(InitiatedAs::Utc), Ok(None))
+    };
     let empty_source = section.filled("empty_source");
-    let recording_url = recording_url(section);
-    let already_exists = already_exists(section);
     section.close();
     Ok(TargetConfig {
         kind: kind?,
         url: url?,
-        token: token?,
         credentials: credentials?,
         ca_file: ca_file?,
         certificate_sha256: certificate_sha256?,
@@ -46,8 +58,57 @@ pub(super) fn read(
         initiated_as: initiated_as?,
         empty_source: empty_source.map(|found| found.value.to_owned()),
         recording_url: recording_url?,
+    })
+}
+
+/// The words of `target.kind`.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Nimbox,
+    Bgcrm,
+}
+
+/// Keys that NiMbox alone has.
+const NIMBOX_KEYS: &[&str] = &[
+    "token_file",
+    "token",
+    "initiated_as",
+    "recording_url",
+    "already_exists",
+];
+
+/// Refuses the keys that belong to the other kind.
+fn foreign(section: &Section<'_>, keys: &[&str], theirs: &str, ours: &str) -> Result<(), Reported> {
+    let mut sound = Ok(());
+    for key in keys {
+        if !section.has(key) {
+            continue;
+        }
+        let names = section.names();
+        let line = names.iter().find(|name| name.value == *key);
+        let message = format!(
+            "`{}` belongs to `target.kind = \"{theirs}\"`, and the kind here is \"{ours}\"; remove it, or correct the kind",
+            section.key(key)
+        );
+        sound = Err(section.problem(line.map_or(1, |name| name.line), key, message));
+    }
+    sound
+}
+
+fn nimbox(section: &Section<'_>, around: Surroundings<'_>) -> Result<NimboxConfig, Reported> {
+    let foreign = foreign(section, bgcrm::KEYS, "bgcrm", "nimbox");
+    let token = token(section, around);
+    let already_exists = already_exists(section);
+    foreign?;
+    Ok(NimboxConfig {
+        token: token?,
         already_exists: already_exists?,
     })
+}
+
+/// For the other kind: what it has to refuse.
+pub(super) fn refuse_nimbox(section: &Section<'_>) -> Result<(), Reported> {
+    foreign(section, NIMBOX_KEYS, "nimbox", "bgcrm")
 }
 
 /// The columns that the recording's link uses.
@@ -58,13 +119,16 @@ pub(super) fn roles(target: &TargetConfig) -> Vec<String> {
         .collect()
 }
 
-fn kind(section: &Section<'_>) -> Result<TargetKind, Reported> {
+fn kind(section: &Section<'_>) -> Result<Kind, Reported> {
     match section.filled("kind") {
-        None => Ok(TargetKind::Nimbox),
-        Some(found) if found.value == "nimbox" => Ok(TargetKind::Nimbox),
+        None => Ok(Kind::Nimbox),
+        Some(found) if found.value == "nimbox" => Ok(Kind::Nimbox),
+        Some(found) if found.value == "bgcrm" => Ok(Kind::Bgcrm),
         Some(found) => {
             let text = shown(found.value);
-            let message = format!("`target.kind`: \"{text}\" is no known CRM; known is \"nimbox\"");
+            let message = format!(
+                "`target.kind`: \"{text}\" is no known CRM; known are \"nimbox\" and \"bgcrm\""
+            );
             Err(section.problem(found.line, "kind", message))
         }
     }

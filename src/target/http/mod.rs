@@ -29,6 +29,7 @@ mod digest;
 mod fault;
 mod kept;
 pub(crate) mod login;
+mod once;
 mod secrets;
 mod tls;
 

@@ -1,5 +1,7 @@
 //! What a server may repeat of a request and no reason may show. Pure.
 
+use serde_json::Value;
+
 use super::base64;
 
 /// Shorter pieces than this are struck out only where a secret stands as it is: of a Base64 text they prove nothing.
@@ -65,6 +67,13 @@ impl Secrets {
             }
         }
         shown
+    }
+
+    /// A reply as JSON, every secret in it struck out; `None` where it is no object.
+    #[must_use]
+    pub fn object(&self, body: &[u8]) -> Option<Value> {
+        let struck = self.strike(std::str::from_utf8(body).ok()?);
+        serde_json::from_str(&struck).ok().filter(Value::is_object)
     }
 
     fn add(&mut self, bytes: &[u8], whole_word: bool) {
@@ -209,6 +218,18 @@ mod tests {
             secrets.strike("Admin, ask the administrator: admin"),
             "***, ask the administrator: ***"
         );
+    }
+
+    #[test]
+    fn a_reply_is_given_on_without_secrets() {
+        let secrets = Secrets::default().with("canary-password");
+        let body = br#"{"status":"ok","data":{"echo":"canary-password","id":7}}"#;
+        let reply = secrets.object(body).map(|value| value.to_string());
+        assert_eq!(
+            reply.as_deref(),
+            Some(r#"{"data":{"echo":"***","id":7},"status":"ok"}"#)
+        );
+        assert_eq!(secrets.object(b"[1]"), None);
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::fmt;
 use anyhow::Context as _;
 use chrono::{NaiveDate, Utc};
 use futures_util::future::{BoxFuture, FutureExt as _};
+use serde_json::Value;
 
 use self::request::{ADDRESS_LIMIT, Requests};
 use self::verdict::{Answer, Reading};
 use super::http::{Fault, HttpClient, HttpOptions, Reply, Secrets};
 use super::{CrmTarget, DeleteBounds, Deletion, Outcome, Probe, Trouble, TroubleKind};
 use crate::call::WireForm;
-use crate::config::TargetConfig;
+use crate::config::{NimboxConfig, TargetConfig};
 
 mod delete;
 mod request;
@@ -36,14 +37,14 @@ impl Nimbox {
     ///
     /// # Errors
     /// `ca_file` cannot be used, or the URL holds what it must not.
-    pub fn new(config: &TargetConfig) -> anyhow::Result<Self> {
+    pub fn new(config: &TargetConfig, own: &NimboxConfig) -> anyhow::Result<Self> {
         let http = HttpClient::new(&HttpOptions::for_target(config))
             .context("the CRM's connection cannot be set up")?;
-        let token = config.token.expose();
+        let token = own.token.expose();
         let hidden = http.secrets().and(Secrets::default().with(token));
         Ok(Self {
             requests: Requests::new(&config.url, token)?,
-            already_exists: config.already_exists.clone(),
+            already_exists: own.already_exists.clone(),
             hidden,
             http,
         })
@@ -57,6 +58,26 @@ impl Nimbox {
         }
     }
 
+    /// One attempt, and the reply where there was one.
+    async fn ask(&self, call: &WireForm) -> (Outcome, Option<Reply>) {
+        let address = self.requests.create(call);
+        let length = address.as_str().len();
+        if length > ADDRESS_LIMIT {
+            let reason = format!(
+                "not sent: the request would be {length} bytes long, and web servers take {ADDRESS_LIMIT}; shorten the \
+                 number or the link by a rule or by `target.recording_url`"
+            );
+            return (Outcome::Rejected { reason }, None);
+        }
+        match self.http.get(&address).await {
+            Ok(reply) => (
+                verdict::classify(&answer(&reply), &self.reading()),
+                Some(reply),
+            ),
+            Err(fault) => (unanswered(fault), None),
+        }
+    }
+
     fn verdict(&self, reply: Result<Reply, Fault>) -> Outcome {
         match reply {
             Ok(reply) => verdict::classify(&answer(&reply), &self.reading()),
@@ -67,18 +88,16 @@ impl Nimbox {
 
 impl CrmTarget for Nimbox {
     fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome> {
+        async move { self.ask(call).await.0 }.boxed()
+    }
+
+    fn tell<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, (Outcome, Option<Value>)> {
         async move {
-            let address = self.requests.create(call);
-            let length = address.as_str().len();
-            if length > ADDRESS_LIMIT {
-                return Outcome::Rejected {
-                    reason: format!(
-                        "not sent: the request would be {length} bytes long, and web servers take {ADDRESS_LIMIT}; \
-                         shorten the number or the link by a rule or by `target.recording_url`"
-                    ),
-                };
-            }
-            self.verdict(self.http.get(&address).await)
+            let (outcome, reply) = self.ask(call).await;
+            (
+                outcome,
+                reply.and_then(|reply| self.hidden.object(&reply.body)),
+            )
         }
         .boxed()
     }

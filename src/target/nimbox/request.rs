@@ -115,6 +115,7 @@ mod tests {
             destination: PhoneNumber("*72#é~-._".to_owned()),
             duration: 0,
             url: Some("https://pbx.example/rec/a b?c=d#e".to_owned()),
+            form: None,
         }
     }
 
