@@ -10,7 +10,7 @@ use crate::text::Shown;
 
 mod install;
 
-pub use install::{CompletionsArgs, InitArgs, ManArgs, Shell};
+pub use install::{AdoptArgs, CompletionsArgs, InitArgs, ManArgs, Shell};
 
 /// Copies the calls of a phone system into a CRM: completely, once, under the right number.
 #[derive(Debug, Parser)]
@@ -89,7 +89,7 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes"
     )]
     Delete(DeleteArgs),
-    /// Delete the calls of a range of days and send them again, by today's rules, zone and rows
+    /// Delete days and send them again, by today's settings
     #[command(
         after_help = "Examples:\n  cdrelay rebuild --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay rebuild --from 2026-11-02 --to 2026-11-04 --yes\n\nWhatever interrupts it, the next `cdrelay sync` finishes it."
     )]
@@ -113,15 +113,22 @@ pub enum Command {
     Held(HeldArgs),
     /// Last runs, age of the last success, counts by state
     Status,
-    /// Accept a new, empty ledger where the old one is lost
-    #[command(after_help = "Example:\n  cdrelay init --ledger")]
-    Init(InitArgs),
+    /// Write a configuration after a few questions
+    #[command(
+        after_help = "Examples:\n  cdrelay init\n  cdrelay init --yes --target-url https://crm.example.com --token-file token\n  cdrelay init --ledger"
+    )]
+    Init(Box<InitArgs>),
+    /// Take over from the reference script
+    #[command(
+        after_help = "Examples:\n  cdrelay adopt --dry-run               would every call get the script's key?\n  cdrelay adopt --since 2026-01-01"
+    )]
+    Adopt(AdoptArgs),
     /// A NiMbox-style practice CRM on loopback
     #[command(
         after_help = "Examples:\n  cdrelay sandbox                       every number is known; Ctrl-C ends it\n  cdrelay sandbox --contacts numbers.txt --latency 50ms"
     )]
     Sandbox(SandboxArgs),
-    /// The main job, end to end, on embedded parts: needs nothing but this program
+    /// The main job, end to end, on embedded parts
     #[command(
         after_help = "Example:\n  cdrelay demo --dir demo               leave the files in ./demo"
     )]

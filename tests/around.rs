@@ -318,7 +318,12 @@ fn cron_runs_quietly_as_its_own_user_and_needs_nothing_of_the_shell() {
 
 #[test]
 fn scripts_are_executable_and_bash_can_read_them() {
-    for script in ["contrib/test", ".ci/run"] {
+    for script in [
+        "contrib/test",
+        "contrib/packaging/deb",
+        "contrib/packaging/stage",
+        ".ci/run",
+    ] {
         let path = root().join(script);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} is not executable");

@@ -165,7 +165,7 @@ fn accepted(name: &str, text: &str) {
     }
 }
 
-/// Command lines in shell blocks: `$ cdrelay …`, `sudo -u cdrelay cdrelay …`, `cargo run --release -- …`.
+/// Command lines in shell blocks: `$ cdrelay …`, `sudo -u cdrelay cdrelay …`, `sudo cdrelay …`, `cargo run --release -- …`.
 fn commands_in_blocks(text: &str) -> Vec<String> {
     let blocks = ["sh", "console"].map(|language| blocks(text, language));
     let lines = blocks.iter().flatten().flat_map(|block| block.lines());
@@ -175,7 +175,8 @@ fn commands_in_blocks(text: &str) -> Vec<String> {
             if let Some(arguments) = line.strip_prefix("cargo run --release -- ") {
                 return Some(format!("cdrelay {arguments}"));
             }
-            let line = line.strip_prefix("sudo -u cdrelay ").unwrap_or(line);
+            let line = line.strip_prefix("sudo ").unwrap_or(line);
+            let line = line.strip_prefix("-u cdrelay ").unwrap_or(line);
             line.starts_with("cdrelay ").then(|| line.to_owned())
         })
         .collect()

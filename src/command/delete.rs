@@ -15,6 +15,7 @@ mod shown;
 pub(super) use affected::Affected;
 pub(super) use answered::answered;
 
+use super::terminal::unless_stopped;
 use super::{Context, Ended, fail, now, rebuild, sync, tell};
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
@@ -27,7 +28,7 @@ use crate::text::count;
 use affected::lost;
 use answered::stopped;
 use result::{Done, conclude, exit};
-use shown::{Shown, unless_stopped};
+use shown::Shown;
 
 /// A deletion that a person asks for.
 pub(super) struct Wanted<'a> {

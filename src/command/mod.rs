@@ -18,6 +18,7 @@ use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
 use crate::text::{visible_json, visible_lines};
 
+pub mod adopt;
 pub mod calls;
 pub mod check;
 pub mod completions;
@@ -33,6 +34,7 @@ pub mod rebuild;
 pub mod sandbox;
 pub mod status;
 pub mod sync;
+mod terminal;
 
 /// How a verb ends; the error side is for `?`.
 pub type Ended = Result<Exit, Exit>;
@@ -124,7 +126,8 @@ async fn verb(context: &Context, command: &Command) -> Ended {
         Command::Calls(args) => calls::run(context, args).await,
         Command::Held(args) => held::run(context, args).await,
         Command::Status => status::run(context).await,
-        Command::Init(args) => init::run(context, args),
+        Command::Init(args) => init::run(context, args).await,
+        Command::Adopt(args) => adopt::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),

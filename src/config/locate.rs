@@ -17,7 +17,7 @@ pub const VARIABLE: &str = "CDRELAY_CONFIG";
 pub enum LocateError {
     /// There is none in any of the places.
     #[error(
-        "no configuration found; looked for --config (not given), ${VARIABLE} (not set), {local} (not there) and {system} (not there); start from one of examples/quickstart-*.toml, or from the one that `cdrelay demo` leaves",
+        "no configuration found; looked for --config (not given), ${VARIABLE} (not set), {local} (not there) and {system} (not there); write one with `cdrelay init`, or start from one of examples/quickstart-*.toml",
         local = local.display(), system = system.display()
     )]
     Nowhere {
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(
             choose(&local, &system).unwrap_err().to_string(),
             format!(
-                "no configuration found; looked for --config (not given), $CDRELAY_CONFIG (not set), {shown}/cdrelay.toml (not there) and {shown}/system.toml (not there); start from one of examples/quickstart-*.toml, or from the one that `cdrelay demo` leaves"
+                "no configuration found; looked for --config (not given), $CDRELAY_CONFIG (not set), {shown}/cdrelay.toml (not there) and {shown}/system.toml (not there); write one with `cdrelay init`, or start from one of examples/quickstart-*.toml"
             )
         );
     }

@@ -269,6 +269,35 @@ fn the_intake_and_the_pure_rooms_have_never_heard_of_ledger_or_crm() {
 }
 
 #[test]
+fn discovery_reads_files_and_has_never_heard_of_the_job() {
+    never_heard_of(
+        &["src/discovery/"],
+        &[],
+        &[
+            "crate::source",
+            "crate::ledger",
+            "crate::target",
+            "crate::delivery",
+            "crate::intake",
+            "std::env",
+            "std::net::TcpStream",
+            "std::process",
+            "tokio",
+            "sqlx",
+            "reqwest",
+            "tracing",
+        ],
+    );
+    // What takes texts apart touches nothing.
+    let pure = &[
+        "src/discovery/php.rs",
+        "src/discovery/ini.rs",
+        "src/command/adopt/letter.rs",
+    ];
+    never_heard_of(pure, &[], EFFECTS);
+}
+
+#[test]
 fn nobody_reaches_back_to_the_rim() {
     let rim = &["src/command/", "src/main.rs"];
     let verbs = &["crate::command", "crate::cli", "crate::progress"];

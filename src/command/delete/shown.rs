@@ -1,12 +1,12 @@
 //! What a deletion shows before it asks, and the question.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::ops::RangeInclusive;
 
 use chrono::{Days, NaiveDate};
 
-use crate::command::{Context, sync};
+use crate::command::{Context, tell, terminal};
 use crate::config::Config;
 use crate::ledger::Purpose;
 use crate::report::exit::{Code, Exit};
@@ -120,34 +120,10 @@ impl Shown {
             Purpose::SendAgain | Purpose::Withdraw => "Delete",
             Purpose::Rebuild => "Rebuild",
         };
-        let mut stderr = std::io::stderr();
-        let _ = write!(stderr, "{verb} them? [y/N] ");
-        let _ = stderr.flush();
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut answer = String::new();
-            std::io::stdin()
-                .lock()
-                .read_line(&mut answer)
-                .map(|_| answer)
-        });
-        let answer = unless_stopped(context, answer).await?;
-        let yes = matches!(&answer, Ok(Ok(answer)) if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"));
+        let yes = terminal::yes(context, &format!("{verb} them? [y/N] "), false).await?;
         if !yes {
-            let _ = writeln!(stderr, "Nothing was deleted.");
+            tell("Nothing was deleted.\n");
         }
         Ok(yes)
-    }
-}
-
-/// Does the work, unless somebody asks the program to stop before it is done.
-pub(super) async fn unless_stopped<T>(
-    context: &Context,
-    work: impl Future<Output = T>,
-) -> Result<T, Exit> {
-    let mut stop = context.stop.clone();
-    tokio::select! {
-        biased;
-        asked = sync::asked(&mut stop) => Err(sync::stopped_before(asked)),
-        done = work => Ok(done),
     }
 }

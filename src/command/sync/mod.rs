@@ -244,7 +244,7 @@ pub(super) async fn connect_source(
 }
 
 /// The window that the arguments ask for.
-fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
+pub(super) fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
     let zone = config.source.timezone;
     let when = |flag: &str, text: &Option<String>| {
         text.as_deref()

@@ -1,18 +1,15 @@
 //! What is made from the command line: manual pages and shell completions, read by the programs that they are for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so by panicking, and one that leaves a part out says that"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use cdrelay::cli::Cli;
 use cdrelay::config::known_keys;
 use clap::CommandFactory as _;
+
+use super::here;
 
 /// Every shell that clap_complete knows.
 const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
@@ -28,18 +25,6 @@ fn printed(arguments: &[&str]) -> String {
     let output = cdrelay(arguments);
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Where a program that some machines lack is, if it is here; else says that its part of the test is left out.
-fn here(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("left out: `{program}` is not installed");
-    }
-    found
 }
 
 fn manual() -> (tempfile::TempDir, BTreeSet<String>) {
