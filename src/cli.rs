@@ -23,10 +23,10 @@ pub struct Cli {
     // The values stand in the name: a list of its own would turn every help text into its long form.
     #[arg(long, global = true, value_name = "text|json", hide_possible_values = true, default_value = "text", help_heading = EVERYWHERE)]
     pub output: Output,
-    /// Say more on stderr; twice: every answer; three times: every request
+    /// Say more; -vv: every answer, -vvv: every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
-    /// Print nothing at all unless a person has to act (for cron)
+    /// Print nothing unless a person has to act (for cron)
     #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
     /// What to do.
@@ -96,16 +96,26 @@ pub enum Command {
     Rebuild(RebuildArgs),
     /// Is everything ready? One line each, with the mend
     Check,
-    /// Each rule step that numbers go through, and the result
+    /// Each rule step of numbers, and what other rules would change
     #[command(
-        after_help = "Examples:\n  cdrelay explain 902122853348 92853348\n  cdrelay explain -- -5                 a number that begins with a dash"
+        after_help = "Examples:\n  cdrelay explain 902122853348 92853348\n  cdrelay explain -- -5                 a number that begins with a dash\n  cdrelay explain --history             what was sent otherwise than today's rules say\n  cdrelay explain --history --compare new.toml --since 2026-11-01"
     )]
     Explain(ExplainArgs),
+    /// Where is my call? From its row to the answer, and what to do
+    #[command(
+        after_help = "Examples:\n  cdrelay why 1763557211.42               by its uniqueid\n  cdrelay why 02122853348                 by a number, as dialled or as sent\n  cdrelay why 2026-11-19T13:00:11Z/7001/02122853348\n  cdrelay why '2026-11-19 09:00:11'       every call of that second\n\nEnds with 3 where neither the ledger nor the source has such a call."
+    )]
+    Why(WhyArgs),
     /// List what the ledger holds
     #[command(
-        after_help = "Examples:\n  cdrelay calls --state unmatched\n  cdrelay calls --since 2026-11-19 --output json"
+        after_help = "Examples:\n  cdrelay calls --state unmatched --limit 20\n  cdrelay calls --number 02122853348      raw or as sent, on either side\n  cdrelay calls --number _0212XXXXXXX     those that match a dialplan pattern\n  cdrelay calls --since 2026-11-19 --output json"
     )]
     Calls(CallsArgs),
+    /// Numbers that no contact has, those with the most calls first
+    #[command(
+        after_help = "Examples:\n  cdrelay unmatched --limit 20\n  cdrelay unmatched --since 2026-11-01 --csv > numbers.csv\n  cdrelay unmatched --mask               to be mailed"
+    )]
+    Unmatched(UnmatchedArgs),
     /// Settle calls whose outcome nobody knows
     #[command(
         after_help = "Examples:\n  cdrelay held                          list them\n  cdrelay held 1763190000.42 --delivered  the CRM has it\n  cdrelay held 02125550142 --resend     the CRM does not have it"
@@ -234,11 +244,51 @@ pub struct RebuildArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// Numbers as the PBX writes them
-    #[arg(required = true, value_name = "NUMBER")]
+    #[arg(
+        required_unless_present = "history",
+        conflicts_with = "history",
+        value_name = "NUMBER"
+    )]
     pub numbers: Vec<String>,
     /// Explain them as callers: rules with `on = "source"`
     #[arg(long)]
     pub source: bool,
+    /// Compare with the rules of another configuration; nothing else of it is read
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Take the numbers of all calls seen so far, and list those that come out otherwise than they were sent, or, with
+    /// --compare, otherwise by the other rules
+    #[arg(long)]
+    pub history: bool,
+    /// With --history: only calls that started at or after
+    #[arg(long, value_name = "WHEN", requires = "history")]
+    pub since: Option<String>,
+    /// With --history: only calls that started before
+    #[arg(long, value_name = "WHEN", requires = "history")]
+    pub until: Option<String>,
+    /// With --history: most numbers to list
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Show only the last three digits of numbers
+    #[arg(long)]
+    pub mask: bool,
+}
+
+/// `why`
+#[derive(Debug, Clone, Args)]
+pub struct WhyArgs {
+    /// A uniqueid, a key START/SOURCE/DESTINATION, or a number
+    #[arg(value_name = "CALL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub call: String,
+    /// Look only at calls that started at or after [default for a number: `select.lookback` ago]
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Look only at calls that started before
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Show only the last three digits of numbers
+    #[arg(long)]
+    pub mask: bool,
 }
 
 /// `calls`
@@ -253,6 +303,47 @@ pub struct CallsArgs {
     /// Only calls that started before
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
+    /// Only calls with this number, raw or as sent, on either side; `_9X.` and the like are dialplan patterns
+    #[arg(long, value_name = "NUMBER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub number: Option<String>,
+    /// Only calls whose row has this `uniqueid` or `linkedid`
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub uniqueid: Option<String>,
+    /// Only calls that today's rules, zone or row would send in another form
+    #[arg(long)]
+    pub drift: bool,
+    /// Only pending calls without a verdict in three runs or more
+    #[arg(long)]
+    pub stuck: bool,
+    /// Only the latest N of them
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// As CSV for a spreadsheet
+    #[arg(long)]
+    pub csv: bool,
+    /// Show only the last three digits of numbers
+    #[arg(long)]
+    pub mask: bool,
+}
+
+/// `unmatched`
+#[derive(Debug, Clone, Args)]
+pub struct UnmatchedArgs {
+    /// Only calls that started at or after
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only calls that started before
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Most numbers to list
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: usize,
+    /// As CSV for a spreadsheet
+    #[arg(long)]
+    pub csv: bool,
+    /// Show only the last three digits of numbers
+    #[arg(long)]
+    pub mask: bool,
 }
 
 /// `held`

@@ -174,7 +174,9 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn today(&self, call: &Call, clock: &Clock, extra: &[String]) -> Today {
+    /// What today's settings make of a call; `extra` names its further values ([`SourceProfile::extra`]).
+    #[must_use]
+    pub fn today(&self, call: &Call, clock: &Clock, extra: &[String]) -> Today {
         let Some(source) = self.caller(call) else {
             return Today::Dropped;
         };

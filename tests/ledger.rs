@@ -497,12 +497,29 @@ async fn followers_of_a_number_are_found_page_by_page() {
         .collect();
     assert_eq!(rested, [(Some(77), 1), (Some(10), 1), (Some(10), 1)]);
 
-    let ranked = ledger.unmatched_numbers(10).await.unwrap();
-    let ranked: Vec<_> = ranked
-        .iter()
-        .map(|n| (n.number.as_str(), n.calls, n.first, n.last))
-        .collect();
-    assert_eq!(ranked, [("odd", 10, 1, 19), ("even", 9, 0, 18)]);
+    for (window, limit, expected, sums) in [
+        (
+            i64::MIN..i64::MAX,
+            10,
+            &[("odd", 10, 1, 19, 19), ("even", 9, 0, 18, 18)][..],
+            (2, 19),
+        ),
+        (i64::MIN..i64::MAX, 1, &[("odd", 10, 1, 19, 19)], (2, 19)),
+        (18..19, 10, &[("even", 1, 18, 18, 18)], (1, 1)),
+        (20..90, 10, &[], (0, 0)),
+    ] {
+        let found = ledger.unmatched_numbers(window, limit).await.unwrap();
+        let ranked: Vec<_> = found
+            .first
+            .iter()
+            .map(|n| {
+                let example = n.example.identity.start.0;
+                (n.number.as_str(), n.calls, n.first, n.last, example)
+            })
+            .collect();
+        assert_eq!(ranked, expected);
+        assert_eq!((found.numbers, found.calls), sums);
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::source::{CdrRow, DurationCell, LONGEST_VALUE, StartCell};
 
 pub mod clock;
 pub mod filter;
+pub mod filters;
 pub mod form;
 pub mod merge;
 pub mod recording;

@@ -85,7 +85,7 @@ pub fn is_withheld(source: &str, select: &SelectConfig) -> bool {
 }
 
 /// What is wrong with the start, the duration, or the length of a number.
-fn unusable(row: &CdrRow) -> Option<String> {
+pub(super) fn unusable(row: &CdrRow) -> Option<String> {
     match &row.start {
         StartCell::At(ColumnTime(at)) if (FIRST_START..END_OF_STARTS).contains(at) => {}
         StartCell::At(_) => {

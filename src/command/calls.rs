@@ -1,27 +1,67 @@
 //! `calls`: lists what the ledger holds, and the calls that were folded into another for their key.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use super::between::{self, local, stamp, utc};
 use super::{Context, Ended, now};
-use crate::call::{ColumnTime, Identity, TimeKind};
+use crate::call::{ColumnTime, Identity, RawNumber, TimeKind, WireForm};
 use crate::cdr::clock::Clock;
-use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::cli::{CallsArgs, Output};
 use crate::config::Config;
-use crate::ledger::{Access, Collision, Filter, Ledger, Listed, Missing, State};
+use crate::ledger::{Access, Collision, Filter, Ledger, Listed, Missing, NumberFilter, State};
+use crate::number::dialplan::Pattern;
+use crate::report::csv;
 use crate::report::exit::{Code, Exit};
+use crate::text::mask::Privacy;
 use crate::text::{Shown, visible_json};
 
 /// Calls that are read from the ledger at a time.
 const PAGE: usize = 2_000;
 
+/// The head of the CSV.
+const HEAD: [&str; 20] = [
+    "state",
+    "start",
+    "source",
+    "destination",
+    "sent_source",
+    "sent_destination",
+    "initiated",
+    "duration",
+    "disposition",
+    "attempts",
+    "last_attempt",
+    "reason",
+    "drift",
+    "stuck",
+    "missing",
+    "contact_id",
+    "call_id",
+    "uniqueid",
+    "linkedid",
+    "url",
+];
+
 /// Lists, a line a call; reads the ledger beside a run that is under way.
 pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
+    let form = Form::asked(context, args.csv)?;
     let config = context.load()?;
-    let window = window(&config, args)?;
+    let window = between::window(&config, args.since.as_deref(), args.until.as_deref())?;
+    // The column's clock may be a wall clock or not.
+    let clock = Clock::new(TimeKind::Wall, config.source.timezone);
+    let wall = window.column_window(&clock);
+    let list = List {
+        context,
+        config: &config,
+        form,
+        privacy: Privacy::asked(args.mask),
+        filter: filter(args, window, &wall)?,
+        wall,
+    };
     let (ledger, _) = Ledger::open(
         &config.ledger.path,
         &config.job,
@@ -29,127 +69,249 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
         now().timestamp(),
     )
     .await?;
-    // The column's clock may be a wall clock or not; the widest reading of the window serves both, and the instant decides.
-    let clock = Clock::new(TimeKind::Wall, config.source.timezone);
-    let wall = window.column_window(&clock);
-    let filter = Filter {
-        state: args.state,
-        since: args
-            .since
-            .is_some()
-            .then(|| ColumnTime(wall.start.0.min(window.since))),
-        until: args
-            .until
-            .is_some()
-            .then(|| ColumnTime(wall.end.0.max(window.until))),
-        ..Filter::default()
-    };
-    let mut listed: u64 = 0;
-    let mut after: Option<Identity> = None;
-    loop {
-        let page = ledger.list(filter.clone(), after.clone(), PAGE).await?;
-        let last = page.len() < PAGE;
-        after = page.last().map(|call| call.identity.clone());
-        let mut text = String::new();
-        for call in page.iter().filter(|call| window.contains(call.instant)) {
-            listed += 1;
-            match context.output {
-                Output::Text => line(&mut text, call, &config),
-                Output::Json => {
-                    let _ = writeln!(text, "{}", visible_json(&object(call).to_string()));
-                }
-            }
-        }
-        context.print(&text);
-        if last {
-            break;
-        }
+    if form == Form::Csv {
+        context.print_csv(&csv::line(HEAD));
     }
-    if args.state.is_none() {
-        folded(context, &ledger, &wall).await?;
+    let from = match args.limit {
+        Some(limit) => ledger.before_last(list.filter.clone(), limit).await?,
+        None => None,
+    };
+    let mut listed = list.calls(&ledger, from.clone()).await?;
+    // What is said about single calls says nothing about those that never became one.
+    let every = args.state.is_none() && !args.drift && !args.stuck && args.uniqueid.is_none();
+    if every {
+        listed += list.folded(&ledger, from).await?;
     }
     ledger.close().await?;
-    if listed > 0
-        && args.state == Some(State::Held)
-        && context.output == Output::Text
-        && !context.quiet
-    {
+    if listed > 0 && args.state == Some(State::Held) && form == Form::Text && !context.quiet {
         context.print("\nWhat to do about them: `cdrelay held`.\n");
     }
-    if listed == 0 && context.output == Output::Text && !context.quiet {
+    if listed == 0 && form == Form::Text && !context.quiet {
         context.print("The ledger holds no such call.\n");
     }
     Ok(Exit::new(Code::Settled, "listed"))
 }
 
-/// The calls that another call's key keeps out.
-async fn folded(
-    context: &Context,
-    ledger: &Ledger,
-    wall: &std::ops::Range<ColumnTime>,
-) -> Result<(), Exit> {
-    let mut after: Option<Identity> = None;
-    loop {
-        let page = ledger.collisions(after.clone(), PAGE).await?;
-        let last = page.len() < PAGE;
-        after = page.last().map(|collision| collision.folded.clone());
-        let mut text = String::new();
-        for Collision { folded, owner } in &page {
-            if !wall.contains(&folded.start) {
-                continue;
-            }
-            let _ = match context.output {
-                Output::Text => writeln!(
-                    text,
-                    "same key    {}, kept out by {}",
-                    crate::intake::describe(folded, TimeKind::Wall),
-                    crate::intake::describe(owner, TimeKind::Wall)
-                ),
-                Output::Json => {
-                    let side = |identity: &Identity| {
-                        json!({
-                            "start": stamp(identity.start),
-                            "source": identity.source.as_str(),
-                            "destination": identity.destination.as_str(),
-                        })
-                    };
-                    let mut object = side(folded);
-                    object["owner"] = side(owner);
-                    let line = json!({ "collision": object }).to_string();
-                    writeln!(text, "{}", visible_json(&line))
-                }
-            };
-        }
-        context.print(&text);
-        if last {
-            return Ok(());
+/// The forms of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+impl Form {
+    /// The form that `--csv` and `--output` ask for.
+    ///
+    /// # Errors
+    /// Code 2 where they ask for two.
+    pub(super) fn asked(context: &Context, csv: bool) -> Result<Self, Exit> {
+        match (csv, context.output) {
+            (true, Output::Json) => Err(Exit::new(
+                Code::Usage,
+                "`--csv` and `--output json` are two forms of one list; leave one of them out",
+            )),
+            (true, Output::Text) => Ok(Self::Csv),
+            (false, Output::Json) => Ok(Self::Json),
+            (false, Output::Text) => Ok(Self::Text),
         }
     }
 }
 
-fn window(config: &Config, args: &CallsArgs) -> Result<Window, Exit> {
-    let when = |flag: &str, text: &Option<String>, otherwise: i64| match text {
-        None => Ok(otherwise),
-        Some(text) => parse_when(text, config.source.timezone)
-            .map_err(|why| Exit::new(Code::Usage, format!("{flag}: {why}"))),
-    };
-    // Bounds that no call reaches and that can still be added to.
-    const ALWAYS: i64 = 400_000_000_000;
-    Ok(Window {
-        since: when("--since", &args.since, -ALWAYS)?,
-        until: when("--until", &args.until, ALWAYS)?,
+/// A number as `--number` takes it: what begins with `_` is a dialplan pattern.
+pub(super) fn number(text: &str) -> Result<NumberFilter, Exit> {
+    if !text.starts_with('_') {
+        return Ok(NumberFilter::Exact(text.to_owned()));
+    }
+    Pattern::parse(text)
+        .map(NumberFilter::Pattern)
+        .map_err(|why| {
+            Exit::new(
+                Code::Usage,
+                format!("--number: `{}` is no dialplan pattern: {why}", Shown(text)),
+            )
+        })
+}
+
+fn filter(args: &CallsArgs, window: Window, wall: &Range<ColumnTime>) -> Result<Filter, Exit> {
+    // The widest reading of the window serves every kind of column, and the instant decides.
+    let since = ColumnTime(wall.start.0.min(window.since));
+    let until = ColumnTime(wall.end.0.max(window.until));
+    Ok(Filter {
+        state: args.state,
+        drifting: args.drift,
+        stuck: args.stuck,
+        since: args.since.is_some().then_some(since),
+        until: args.until.is_some().then_some(until),
+        instants: (args.since.is_some() || args.until.is_some())
+            .then_some(window.since..window.until),
+        uniqueid: args.uniqueid.clone(),
+        number: args.number.as_deref().map(number).transpose()?,
     })
 }
 
-pub(super) fn line(text: &mut String, call: &Listed, config: &Config) {
-    let at = chrono::DateTime::from_timestamp(call.instant, 0).map_or_else(
-        || call.instant.to_string(),
-        |at| {
-            at.with_timezone(&config.source.timezone)
-                .format("%Y-%m-%d %H:%M:%S")
-                .to_string()
+/// One list in the making.
+struct List<'a> {
+    context: &'a Context,
+    config: &'a Config,
+    form: Form,
+    privacy: Privacy,
+    filter: Filter,
+    /// The window on a wall clock.
+    wall: Range<ColumnTime>,
+}
+
+impl List<'_> {
+    /// Prints the calls after this one; gives how many there are.
+    async fn calls(&self, ledger: &Ledger, mut after: Option<Identity>) -> Result<u64, Exit> {
+        let mut listed: u64 = 0;
+        loop {
+            let page = ledger
+                .list(self.filter.clone(), after.clone(), PAGE)
+                .await?;
+            let last = page.len() < PAGE;
+            after = page.last().map(|call| call.identity.clone());
+            listed += page.len() as u64;
+            let mut text = String::new();
+            for call in page {
+                let call = masked(call, self.privacy);
+                match self.form {
+                    Form::Text => line(&mut text, &call, self.config),
+                    Form::Json => {
+                        let _ = writeln!(text, "{}", visible_json(&object(&call).to_string()));
+                    }
+                    Form::Csv => text.push_str(&csv::line(cells(&call))),
+                }
+            }
+            self.print(&text);
+            if last {
+                return Ok(listed);
+            }
+        }
+    }
+
+    /// Prints the calls that another call's key keeps out, after this one; gives how many there are.
+    async fn folded(&self, ledger: &Ledger, mut after: Option<Identity>) -> Result<u64, Exit> {
+        let mut listed = 0;
+        loop {
+            let page = ledger.collisions(after.clone(), PAGE).await?;
+            let last = page.len() < PAGE;
+            after = page.last().map(|collision| collision.folded.clone());
+            let mut text = String::new();
+            for collision in page.iter().filter(|collision| self.holds(collision)) {
+                listed += 1;
+                let folded = masked_identity(&collision.folded, self.privacy);
+                let owner = masked_identity(&collision.owner, self.privacy);
+                self.collision(&mut text, &folded, &owner);
+            }
+            self.print(&text);
+            if last {
+                return Ok(listed);
+            }
+        }
+    }
+
+    fn holds(&self, collision: &Collision) -> bool {
+        let folded = &collision.folded;
+        let numbers = [folded.source.as_str(), folded.destination.as_str()];
+        self.wall.contains(&folded.start)
+            && match &self.filter.number {
+                None => true,
+                Some(NumberFilter::Exact(number)) => numbers.contains(&number.as_str()),
+                Some(NumberFilter::Pattern(pattern)) => {
+                    numbers.iter().any(|number| pattern.is_match(number))
+                }
+            }
+    }
+
+    fn collision(&self, text: &mut String, folded: &Identity, owner: &Identity) {
+        let of = |identity| crate::intake::describe(identity, TimeKind::Wall);
+        match self.form {
+            Form::Text => {
+                let _ = writeln!(
+                    text,
+                    "same key    {}, kept out by {}",
+                    of(folded),
+                    of(owner)
+                );
+            }
+            Form::Json => {
+                let side = |identity: &Identity| {
+                    json!({
+                        "start": stamp(identity.start),
+                        "source": identity.source.as_str(),
+                        "destination": identity.destination.as_str(),
+                    })
+                };
+                let mut object = side(folded);
+                object["owner"] = side(owner);
+                let line = json!({ "collision": object }).to_string();
+                let _ = writeln!(text, "{}", visible_json(&line));
+            }
+            Form::Csv => {
+                let mut cells = [const { String::new() }; HEAD.len()];
+                cells[0] = "same key".to_owned();
+                cells[1] = stamp(folded.start);
+                cells[2] = folded.source.0.clone();
+                cells[3] = folded.destination.0.clone();
+                cells[11] = format!("kept out by {}", of(owner));
+                text.push_str(&csv::line(cells));
+            }
+        }
+    }
+
+    fn print(&self, text: &str) {
+        match self.form {
+            Form::Text | Form::Json => self.context.print(text),
+            Form::Csv => self.context.print_csv(text),
+        }
+    }
+}
+
+/// The same call with its numbers as they may be shown.
+pub(super) fn masked(call: Listed, privacy: Privacy) -> Listed {
+    match privacy {
+        Privacy::Whole => call,
+        Privacy::Masked => Listed {
+            identity: masked_identity(&call.identity, privacy),
+            words: call
+                .words
+                .as_deref()
+                .map(|words| privacy.text(words).into()),
+            wire: call.wire.as_ref().map(|wire| masked_wire(wire, privacy)),
+            ..call
         },
-    );
+    }
+}
+
+/// The same identity with its numbers as they may be shown.
+pub(super) fn masked_identity(identity: &Identity, privacy: Privacy) -> Identity {
+    Identity {
+        source: RawNumber(privacy.number(identity.source.as_str()).into()),
+        destination: RawNumber(privacy.number(identity.destination.as_str()).into()),
+        ..*identity
+    }
+}
+
+/// The same form with its numbers, and what its link holds of them, as they may be shown.
+pub(super) fn masked_wire(wire: &WireForm, privacy: Privacy) -> WireForm {
+    use crate::call::PhoneNumber;
+    WireForm {
+        initiated: wire.initiated.clone(),
+        source: PhoneNumber(privacy.number(wire.source.as_str()).into()),
+        destination: PhoneNumber(privacy.number(wire.destination.as_str()).into()),
+        duration: wire.duration,
+        url: wire.url.as_deref().map(|url| privacy.link(url).into()),
+        form: wire.form.as_deref().map(|form| privacy.form(form).into()),
+    }
+}
+
+/// One call on one line.
+pub(super) fn line(text: &mut String, call: &Listed, config: &Config) {
+    let at = local(call.instant, config.source.timezone);
     let sent = call
         .wire
         .as_ref()
@@ -182,8 +344,8 @@ pub(super) fn line(text: &mut String, call: &Listed, config: &Config) {
     text.push('\n');
 }
 
+/// One call as an object.
 pub(super) fn object(call: &Listed) -> Value {
-    let wire = call.wire.as_ref();
     json!({
         "state": call.state.as_str(),
         "pending": call.pending.map(crate::ledger::PendingReason::as_str),
@@ -191,15 +353,8 @@ pub(super) fn object(call: &Listed) -> Value {
         "fold": call.identity.fold.0,
         "source": call.identity.source.as_str(),
         "destination": call.identity.destination.as_str(),
-        "instant": chrono::DateTime::from_timestamp(call.instant, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
-        "wire": wire.map(|wire| json!({
-            "initiated": wire.initiated,
-            "source": wire.source.as_str(),
-            "destination": wire.destination.as_str(),
-            "duration": wire.duration,
-            "url": wire.url,
-            "form": wire.form,
-        })),
+        "instant": utc(call.instant),
+        "wire": call.wire.as_ref().map(wire_object),
         "stuck": call.is_stuck(),
         "attempts": call.attempts,
         "last_attempt": call.last_attempt,
@@ -214,19 +369,54 @@ pub(super) fn object(call: &Listed) -> Value {
     })
 }
 
+/// What the CRM gets, as an object.
+pub(super) fn wire_object(wire: &WireForm) -> Value {
+    json!({
+        "initiated": wire.initiated,
+        "source": wire.source.as_str(),
+        "destination": wire.destination.as_str(),
+        "duration": wire.duration,
+        "url": wire.url,
+        "form": wire.form,
+    })
+}
+
+/// One call as cells, in the order of [`HEAD`].
+fn cells(call: &Listed) -> [String; HEAD.len()] {
+    let wire = call.wire.as_ref();
+    let number = |n: Option<i64>| n.map(|n| n.to_string()).unwrap_or_default();
+    let yes = |flag: bool| if flag { "yes" } else { "" }.to_owned();
+    [
+        call.state.as_str().to_owned(),
+        stamp(call.identity.start),
+        call.identity.source.0.clone(),
+        call.identity.destination.0.clone(),
+        wire.map(|wire| wire.source.0.clone()).unwrap_or_default(),
+        wire.map(|wire| wire.destination.0.clone())
+            .unwrap_or_default(),
+        wire.map(|wire| wire.initiated.clone()).unwrap_or_default(),
+        wire.map(|wire| wire.duration.to_string())
+            .unwrap_or_default(),
+        call.disposition.as_str().to_owned(),
+        call.attempts.to_string(),
+        call.last_attempt.and_then(utc).unwrap_or_default(),
+        call.words.clone().unwrap_or_default(),
+        yes(call.drift),
+        yes(call.is_stuck()),
+        missing(call.missing).unwrap_or_default().to_owned(),
+        number(call.receipt.contact_id),
+        number(call.receipt.call_id),
+        call.origin.uniqueid.clone().unwrap_or_default(),
+        call.origin.linkedid.clone().unwrap_or_default(),
+        wire.and_then(|wire| wire.url.clone()).unwrap_or_default(),
+    ]
+}
+
 /// Why a due call is not sent: the word on record.
-fn missing(missing: Missing) -> Option<&'static str> {
+pub(super) fn missing(missing: Missing) -> Option<&'static str> {
     match missing {
         Missing::Nothing => None,
         Missing::Row => Some("row_gone"),
         Missing::Selection => Some("row_left_out"),
     }
-}
-
-/// A start as the column holds it.
-fn stamp(at: ColumnTime) -> String {
-    chrono::DateTime::from_timestamp(at.0, 0).map_or_else(
-        || at.0.to_string(),
-        |at| at.format("%Y-%m-%d %H:%M:%S").to_string(),
-    )
 }

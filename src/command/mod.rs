@@ -19,6 +19,7 @@ use crate::source::SourceError;
 use crate::text::{visible_json, visible_lines};
 
 pub mod adopt;
+mod between;
 pub mod calls;
 pub mod check;
 pub mod completions;
@@ -35,6 +36,8 @@ pub mod sandbox;
 pub mod status;
 pub mod sync;
 mod terminal;
+pub mod unmatched;
+pub mod why;
 
 /// How a verb ends; the error side is for `?`.
 pub type Ended = Result<Exit, Exit>;
@@ -122,9 +125,11 @@ async fn verb(context: &Context, command: &Command) -> Ended {
         Command::Delete(args) => delete::run(context, args).await,
         Command::Rebuild(args) => rebuild::run(context, args).await,
         Command::Check => check::run(context).await,
-        Command::Explain(args) => explain::run(context, args),
+        Command::Explain(args) => explain::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
         Command::Calls(args) => calls::run(context, args).await,
         Command::Held(args) => held::run(context, args).await,
+        Command::Unmatched(args) => unmatched::run(context, args).await,
         Command::Status => status::run(context).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Adopt(args) => adopt::run(context, args).await,
@@ -149,12 +154,22 @@ impl Context {
         config::load(&path, &env).map_err(|errors| Exit::listing(Code::Usage, &errors.lines()))
     }
 
-    /// Prints the result on stdout: nothing invisible but line feeds. A reader that went away (`| head`) is no error.
+    /// Prints the result on stdout: nothing invisible but line feeds.
     pub fn print(&self, text: &str) {
+        self.write(&visible_lines(text));
+    }
+
+    /// Prints lines of CSV, which end as RFC 4180 wants them to; otherwise as [`Context::print`].
+    pub fn print_csv(&self, lines: &str) {
+        self.write(&visible_lines(lines).replace('\n', "\r\n"));
+    }
+
+    /// A reader that went away (`| head`) is no error.
+    fn write(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let mut write = || -> std::io::Result<()> {
             fault::point!("stdout.before_write");
-            stdout.write_all(visible_lines(text).as_bytes())?;
+            stdout.write_all(text.as_bytes())?;
             stdout.flush()
         };
         if let Err(error) = write()

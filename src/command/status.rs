@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::DateTime;
 use serde_json::{Value, json};
 
+use super::between::{day, local, utc};
 use super::{Context, Ended, now};
 use crate::cli::Output;
 use crate::config::Config;
@@ -27,6 +27,7 @@ pub async fn run(context: &Context) -> Ended {
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadOnly, at).await?;
     let standing = Standing {
         counts: ledger.counts().await?,
+        drift_span: ledger.drift_span().await?,
         runs: ledger.runs(RUNS).await?,
         success: ledger.last_success(None).await?,
         full: ledger.last_success(Some("full")).await?,
@@ -70,6 +71,8 @@ pub async fn run(context: &Context) -> Ended {
 /// What the ledger says about the replication.
 struct Standing {
     counts: Counts,
+    /// Start of the first and the last call that drifts.
+    drift_span: Option<(i64, i64)>,
     runs: Vec<Run>,
     success: Option<Run>,
     full: Option<Run>,
@@ -122,16 +125,7 @@ impl Standing {
     fn text(&self, config: &Config) -> String {
         let mut text = format!("{}\n\n", self.headline(config));
         let zone = config.source.timezone;
-        let when = |at: i64| {
-            DateTime::from_timestamp(at, 0).map_or_else(
-                || at.to_string(),
-                |at| {
-                    at.with_timezone(&zone)
-                        .format("%Y-%m-%d %H:%M:%S")
-                        .to_string()
-                },
-            )
-        };
+        let when = |at: i64| local(at, zone);
         text.push_str("  calls\n");
         for (state, n) in &self.counts.by_state {
             if *n > 0 {
@@ -151,11 +145,13 @@ impl Standing {
                 self.counts.stuck
             );
         }
-        if self.counts.drift > 0 {
+        if let Some((first, last)) = self.drift_span {
             let _ = writeln!(
                 text,
-                "    drift       {} (sent under older rules, zone or rows; `cdrelay rebuild` mends it)",
-                self.counts.drift
+                "    drift       {} (sent under older rules, zone or rows; `cdrelay calls --drift` lists them, `cdrelay rebuild --from {} --to {}` mends them)",
+                self.counts.drift,
+                day(first, zone),
+                day(last, zone)
             );
         }
         if self.counts.collisions > 0 {
@@ -213,9 +209,7 @@ impl Standing {
     }
 
     fn object(&self, config: &Config) -> Value {
-        let stamp = |at: i64| {
-            DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
-        };
+        let stamp = utc;
         let calls: serde_json::Map<String, Value> = self
             .counts
             .by_state
@@ -243,6 +237,8 @@ impl Standing {
             "oldest_pending": self.counts.oldest_pending.and_then(stamp),
             "stuck": self.counts.stuck,
             "drift": self.counts.drift,
+            "drift_first": self.drift_span.and_then(|(first, _)| stamp(first)),
+            "drift_last": self.drift_span.and_then(|(_, last)| stamp(last)),
             "collisions": self.counts.collisions,
             "last_success_age_s": self.age(self.success.as_ref()).map(|age| age.as_secs()),
             "last_full_success_age_s": self.age(self.full.as_ref()).map(|age| age.as_secs()),

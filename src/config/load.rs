@@ -14,7 +14,7 @@ use super::problem::{ConfigErrors, Problem};
 use super::reader::{Section, shown};
 use super::report::{Report, Reported};
 use super::secret::{OTHERS, plain_io};
-use super::{Config, MonitorConfig};
+use super::{Config, MonitorConfig, RuleConfig, RuleTest};
 
 mod address;
 mod bgcrm;
@@ -60,6 +60,44 @@ impl Surroundings<'_> {
 /// # Errors
 /// All problems of the file, with their lines; never any secret.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    whole(path, env, sections)
+}
+
+/// The rules of a configuration, and the examples that they must fulfil.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// In the order of the file.
+    pub rules: Vec<RuleConfig>,
+    /// See [`Config::rule_tests`].
+    pub tests: Vec<RuleTest>,
+}
+
+/// Reads the rules of a configuration file and nothing else of it: what else stands there, secrets included, is not looked
+/// at, and may be missing.
+///
+/// # Errors
+/// All problems of the rules, with their lines.
+pub fn load_rules(path: &Path) -> Result<RuleSet, ConfigErrors> {
+    whole(path, &|_| None, |root, _, around| {
+        for key in super::known_keys() {
+            // Asked for, so that it is not reported as unknown.
+            root.has(key.path.split('.').next().unwrap_or_default());
+        }
+        let rules = rules::read(root, around);
+        let tests = rules::read_tests(root);
+        Ok(RuleSet {
+            rules: rules?,
+            tests: tests?,
+        })
+    })
+}
+
+/// Reads a file with what `sections` makes of it.
+fn whole<T>(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    sections: impl FnOnce(&Section<'_>, &Path, Surroundings<'_>) -> Result<T, Reported>,
+) -> Result<T, ConfigErrors> {
     let alone = |message: String| {
         let problem = Problem {
             line: None,
@@ -72,10 +110,10 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     let whole = std::path::absolute(path)
         .map_err(|error| alone(format!("cannot be found: {}", plain_io(&error))))?;
     let report = Report::new(&file.text);
-    let config = parse(&file, &report, &whole, env);
+    let read = parse(&file, &report, &whole, env, sections);
     let problems = report.into_problems();
-    match config {
-        Ok(config) if problems.is_empty() => Ok(config),
+    match read {
+        Ok(read) if problems.is_empty() => Ok(read),
         Ok(_) | Err(Reported) => Err(ConfigErrors::new(path.to_owned(), problems)),
     }
 }
@@ -108,12 +146,13 @@ fn read(path: &Path) -> Result<ConfigFile, String> {
     })
 }
 
-fn parse(
+fn parse<T>(
     file: &ConfigFile,
     report: &Report,
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, Reported> {
+    sections: impl FnOnce(&Section<'_>, &Path, Surroundings<'_>) -> Result<T, Reported>,
+) -> Result<T, Reported> {
     let too_deep = |line: &&str| line.bytes().filter(|&b| b == b'.').count() > MOST_DOTS;
     if let Some(index) = file.text.split('\n').position(|line| too_deep(&line)) {
         return Err(report.add(Some(index + 1), "", "has too many dots on one line"));
@@ -129,10 +168,10 @@ fn parse(
     }
     let root = Section::root(report, document.get_ref());
     let directory = path.parent().unwrap_or(path);
-    let config = sections(&root, path, Surroundings { directory, env });
+    let read = sections(&root, path, Surroundings { directory, env });
     root.close();
     refuse_readable_secret(report, file.mode, path);
-    config
+    read
 }
 
 fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result<Config, Reported> {

@@ -28,7 +28,7 @@ pub mod span;
 mod words;
 
 pub use keys::{Key, KeyDefault, ROLES, known_keys};
-pub use load::load;
+pub use load::{RuleSet, load, load_rules};
 pub use locate::{LOCAL_FILE, LocateError, SYSTEM_FILE, VARIABLE, effective_user, locate};
 pub use names::{COLUMN_NAMES, is_column_name};
 pub use problem::{ConfigErrors, Problem};

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{OptionalExtension, Row, params_from_iter};
+use rusqlite::OptionalExtension;
+use rusqlite::types::ValueRef;
 
-use super::entry::{Collision, Missing, PendingReason, STUCK_AFTER, State};
+use super::entry::{Collision, Missing, STUCK_AFTER, State};
 use super::error::Fault;
-use super::read::{COLUMNS, WIDTH, entry, identity, missing, reason, state, unanswered, wire};
+use super::read::{COLUMNS, WIDTH, entry, identity, state, unanswered};
 use super::runs::RunId;
 use super::store::Store;
-use crate::call::{ColumnTime, Disposition, Identity, Origin, WireForm};
-use crate::target::Receipt;
+use crate::call::Identity;
 
 /// How many calls the ledger holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,58 +31,6 @@ pub struct Counts {
     pub left_out: u64,
 }
 
-/// Which calls to list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<State>,
-    /// Only those that drift.
-    pub drifting: bool,
-    /// First start, on the column's clock.
-    pub since: Option<ColumnTime>,
-    /// First start that is not listed.
-    pub until: Option<ColumnTime>,
-    /// Only those whose row has this `uniqueid`.
-    pub uniqueid: Option<String>,
-    /// Only those with this number, raw or as sent, on either side.
-    pub number: Option<String>,
-}
-
-/// One call, with everything that `calls` and `why` show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// How it is known.
-    pub identity: Identity,
-    /// Start as an instant, Unix seconds.
-    pub instant: i64,
-    /// What became of it.
-    pub state: State,
-    /// Why it is due, where it is.
-    pub pending: Option<PendingReason>,
-    /// What was said at the last attempt worth telling about.
-    pub words: Option<String>,
-    /// As [`super::Entry::attempts`].
-    pub attempts: u32,
-    /// As [`super::Entry::unanswered`].
-    pub unanswered: u32,
-    /// Unix seconds.
-    pub last_attempt: Option<i64>,
-    /// Whether today's settings would send something else.
-    pub drift: bool,
-    /// Why it cannot be sent although it is due; [`Missing::Nothing`] where it is not due.
-    pub missing: Missing,
-    /// The CRM's receipt.
-    pub receipt: Receipt,
-    /// The frozen wire form.
-    pub wire: Option<WireForm>,
-    /// The row it came from.
-    pub origin: Origin,
-    /// The row's outcome.
-    pub disposition: Disposition,
-    /// Fingerprint of the settings that the wire form was frozen under.
-    pub settings: String,
-}
-
 /// One attempt that did not deliver at the first try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -95,27 +42,6 @@ pub struct Attempt {
     pub outcome: String,
     /// What was said; hostile text.
     pub words: String,
-}
-
-/// A number that no contact has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnmatchedNumber {
-    /// As sent.
-    pub number: String,
-    /// Calls to it.
-    pub calls: u64,
-    /// Start of the first and the last of them, Unix seconds.
-    pub first: i64,
-    /// See `first`.
-    pub last: i64,
-}
-
-impl Listed {
-    /// Whether it got no verdict in so many runs that the others go first.
-    #[must_use]
-    pub fn is_stuck(&self) -> bool {
-        self.unanswered >= STUCK_AFTER
-    }
 }
 
 impl Counts {
@@ -185,84 +111,6 @@ pub(super) fn counts(store: &Store) -> Result<Counts, Fault> {
     })
 }
 
-pub(super) fn list(
-    store: &Store,
-    filter: &Filter,
-    after: Option<&Identity>,
-    limit: usize,
-) -> Result<Vec<Listed>, Fault> {
-    // Left to itself SQLite takes the clustered key, and looks at a million calls to find a hundred.
-    let index = if filter.state.is_some_and(State::is_unsettled) {
-        "INDEXED BY calls_unsettled"
-    } else if filter.drifting {
-        "INDEXED BY calls_drifting"
-    } else {
-        ""
-    };
-    let mut sql = format!(
-        "SELECT c.start, c.fold, c.source, c.destination, c.instant, c.state, c.reason, \
-         (SELECT a.words FROM attempts a WHERE a.call = c.id ORDER BY a.id DESC LIMIT 1), \
-         c.attempts, c.last_attempt, c.drift, c.existing, c.contact_id, c.call_id, \
-         w.initiated, w.source, w.destination, w.duration, w.url, w.form, \
-         o.uniqueid, o.linkedid, o.sequence, coalesce(o.disposition, ''), coalesce(s.fingerprint, ''), {}, \
-         iif(c.state IN (4, 5), c.missing, 0) \
-         FROM calls c {index} LEFT JOIN wire_forms w ON w.call = c.id LEFT JOIN origins o ON o.call = c.id \
-         LEFT JOIN settings s ON s.id = c.settings WHERE c.job = ?",
-        unanswered!()
-    );
-    let mut values = vec![Value::Integer(store.job)];
-    let mut only = |condition: &str, bound: &[Value]| {
-        sql.push_str(" AND ");
-        sql.push_str(condition);
-        values.extend_from_slice(bound);
-    };
-    if let Some(state) = filter.state {
-        if state.is_unsettled() {
-            only("c.state NOT IN (0, 1)", &[]);
-        }
-        only("c.state = ?", &[Value::Integer(state.code())]);
-    }
-    if filter.drifting {
-        only("c.drift = 1", &[]);
-    }
-    if let Some(since) = filter.since {
-        only("c.start >= ?", &[Value::Integer(since.0)]);
-    }
-    if let Some(until) = filter.until {
-        only("c.start < ?", &[Value::Integer(until.0)]);
-    }
-    if let Some(uniqueid) = &filter.uniqueid {
-        only("o.uniqueid = ?", &[Value::Text(uniqueid.clone())]);
-    }
-    if let Some(number) = &filter.number {
-        let number = Value::Text(number.clone());
-        only(
-            "? IN (c.source, c.destination, w.source, w.destination)",
-            std::slice::from_ref(&number),
-        );
-    }
-    if let Some(last) = after {
-        only(
-            "(c.start, c.fold, c.source, c.destination) > (?, ?, ?, ?)",
-            &[
-                Value::Integer(last.start.0),
-                Value::Integer(i64::from(last.fold.0)),
-                Value::Text(last.source.0.clone()),
-                Value::Text(last.destination.0.clone()),
-            ],
-        );
-    }
-    sql.push_str(" ORDER BY c.start, c.fold, c.source, c.destination LIMIT ?");
-    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let mut statement = store.db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(listed(row)?);
-    }
-    Ok(found)
-}
-
 pub(super) fn attempts(store: &Store, id: &Identity) -> Result<Vec<Attempt>, Fault> {
     let mut statement = store.db.prepare_cached(
         "SELECT a.run, a.at, a.outcome, a.words FROM calls c JOIN attempts a ON a.call = c.id \
@@ -317,28 +165,6 @@ pub(super) fn collisions(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn unmatched_numbers(
-    store: &Store,
-    limit: usize,
-) -> Result<Vec<UnmatchedNumber>, Fault> {
-    let mut statement = store.db.prepare_cached(
-        "SELECT w.destination, count(*) AS calls, min(c.instant), max(c.instant) \
-         FROM calls c INDEXED BY calls_unsettled JOIN wire_forms w ON w.call = c.id \
-         WHERE c.job = ?1 AND c.state NOT IN (0, 1) AND c.state = 2 \
-         GROUP BY w.destination ORDER BY calls DESC, w.destination LIMIT ?2",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map((store.job, limit), |row| {
-        Ok(UnmatchedNumber {
-            number: row.get(0)?,
-            calls: row.get::<_, i64>(1)?.cast_unsigned(),
-            first: row.get(2)?,
-            last: row.get(3)?,
-        })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 /// Looks at everything; fails with the first thing that is wrong, if anything is.
 pub(super) fn integrity(store: &Store) -> Result<(), Fault> {
     let verdict: Option<String> = store
@@ -386,32 +212,4 @@ fn readable(store: &Store, table: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn listed(row: &Row<'_>) -> Result<Listed, Fault> {
-    Ok(Listed {
-        identity: identity(row, 0)?,
-        instant: row.get(4)?,
-        state: state(row.get(5)?)?,
-        pending: reason(row.get(6)?)?,
-        words: row.get(7)?,
-        attempts: row.get(8)?,
-        last_attempt: row.get(9)?,
-        drift: row.get(10)?,
-        receipt: Receipt {
-            existing: row.get(11)?,
-            contact_id: row.get(12)?,
-            call_id: row.get(13)?,
-        },
-        wire: wire(row, 14)?,
-        origin: Origin {
-            uniqueid: row.get(20)?,
-            linkedid: row.get(21)?,
-            sequence: row.get(22)?,
-        },
-        disposition: Disposition::parse(&row.get::<_, String>(23)?),
-        settings: row.get(24)?,
-        unanswered: row.get(25)?,
-        missing: missing(row.get(26)?)?,
-    })
 }

@@ -17,11 +17,13 @@ mod deletion;
 mod entry;
 mod error;
 mod file;
+mod find;
 mod header;
 mod held;
 mod list;
 mod lock;
 mod mark;
+mod numbers;
 mod place;
 mod plan;
 mod purge;
@@ -39,10 +41,12 @@ pub use entry::{
 };
 pub use error::LedgerError;
 pub use file::{Accepted, init_ledger};
+pub use find::{Filter, Listed, NumberFilter};
 pub use header::APPLICATION_ID;
 pub use held::HeldDecision;
-pub use list::{Attempt, Counts, Filter, Listed, UnmatchedNumber};
+pub use list::{Attempt, Counts};
 pub use lock::{LedgerLock, LockState, lock_path};
+pub use numbers::{NumberUse, Party, UnmatchedExample, UnmatchedNumber, UnmatchedNumbers};
 pub use plan::{Action, Decision, PlanContext, plan};
 pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
@@ -364,7 +368,7 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<Listed>, LedgerError> {
         self.door
-            .ask(move |store| list::list(store, &filter, after.as_ref(), limit))
+            .ask(move |store| find::list(store, &filter, after.as_ref(), limit))
             .await
     }
 
@@ -392,16 +396,103 @@ impl Ledger {
             .await
     }
 
-    /// Numbers that no contact has, those with the most calls first.
+    /// The call behind which exactly `n` calls pass the filter: where a list of the latest `n` begins. `None`: there are no
+    /// more than that.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn before_last(
+        &self,
+        filter: Filter,
+        n: usize,
+    ) -> Result<Option<Identity>, LedgerError> {
+        self.door
+            .ask(move |store| find::before_last(store, &filter, n))
+            .await
+    }
+
+    /// The latest `n` calls that pass the filter, in order, and whether there are more.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn latest(
+        &self,
+        filter: Filter,
+        n: usize,
+    ) -> Result<(Vec<Listed>, bool), LedgerError> {
+        self.door
+            .ask(move |store| find::latest(store, &filter, n))
+            .await
+    }
+
+    /// One call, where the ledger knows it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn call(&self, identity: Identity) -> Result<Option<Listed>, LedgerError> {
+        self.door
+            .ask(move |store| find::one(store, &identity))
+            .await
+    }
+
+    /// The calls that were frozen with the wire key of this form, in order.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn by_key(&self, form: WireForm) -> Result<Vec<Identity>, LedgerError> {
+        self.door.ask(move |store| find::by_key(store, &form)).await
+    }
+
+    /// The collisions on record in which this identity was folded, or owns the key.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn collisions_of(&self, identity: Identity) -> Result<Vec<Collision>, LedgerError> {
+        self.door
+            .ask(move |store| find::collisions_of(store, &identity))
+            .await
+    }
+
+    /// Start of the first and of the last call on record as drifting, Unix seconds.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn drift_span(&self) -> Result<Option<(i64, i64)>, LedgerError> {
+        self.door.ask(|store| find::drift_span(store)).await
+    }
+
+    /// Numbers that no contact has, of calls that start in these instants (Unix seconds): the `limit` with the most calls,
+    /// those first.
     ///
     /// # Errors
     /// [`LedgerError`]
     pub async fn unmatched_numbers(
         &self,
+        instants: Range<i64>,
         limit: usize,
-    ) -> Result<Vec<UnmatchedNumber>, LedgerError> {
+    ) -> Result<UnmatchedNumbers, LedgerError> {
         self.door
-            .ask(move |store| list::unmatched_numbers(store, limit))
+            .ask(move |store| numbers::unmatched(store, &instants, limit))
+            .await
+    }
+
+    /// Tells `seen` each raw number of the calls that start in these instants (Unix seconds), with each form that it was
+    /// sent in, ordered by both; gives `seen` back. It works on the ledger's thread, and memory holds one number at a time.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn number_uses<T: Send + 'static>(
+        &self,
+        party: Party,
+        instants: Range<i64>,
+        mut state: T,
+        seen: impl Fn(&mut T, NumberUse<'_>) + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.door
+            .ask(move |store| {
+                numbers::uses(store, party, &instants, |one| seen(&mut state, one))?;
+                Ok(state)
+            })
             .await
     }
 

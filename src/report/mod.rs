@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
+pub mod csv;
 pub mod exit;
 pub mod text;
 

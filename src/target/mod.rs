@@ -221,6 +221,18 @@ pub fn connect(config: &TargetConfig) -> Result<Box<dyn CrmTarget>, anyhow::Erro
     }
 }
 
+/// The request that goes out for a call, as text for people: to the letter what [`CrmTarget::deliver`] sends, but for the
+/// word `HIDDEN` in the place of each secret. Nothing is sent.
+///
+/// # Errors
+/// As [`connect`].
+pub fn shown_request(config: &TargetConfig, call: &WireForm) -> Result<String, anyhow::Error> {
+    match &config.kind {
+        TargetKind::Nimbox(_) => nimbox::shown_request(&config.url, call),
+        TargetKind::Bgcrm(own) => bgcrm::shown_request(&config.url, own, call),
+    }
+}
+
 /// A boxed target is a target, so that decorators take what [`connect`] gives.
 impl<T: CrmTarget + ?Sized> CrmTarget for Box<T> {
     fn deliver<'a>(&'a self, call: &'a WireForm) -> BoxFuture<'a, Outcome> {

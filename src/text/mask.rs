@@ -150,6 +150,20 @@ impl Privacy {
             }
         }
     }
+
+    /// A form-encoded text: the names of its parameters stay, and each value is taken for a number, because any may be one.
+    #[must_use]
+    pub fn form(self, form: &str) -> Cow<'_, str> {
+        match self {
+            Self::Whole => Cow::Borrowed(form),
+            Self::Masked => {
+                let pairs: Vec<String> = url::form_urlencoded::parse(form.as_bytes())
+                    .map(|(name, value)| format!("{name}={}", Masked(&value)))
+                    .collect();
+                Cow::Owned(pairs.join("&"))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +232,16 @@ mod tests {
             assert_eq!(Privacy::Masked.link(link), shown);
             assert_eq!(Privacy::Whole.link(link), link);
         }
+    }
+
+    #[test]
+    fn a_form_shows_the_names_of_its_parameters() {
+        let form = "class=org.example.CallBack&aon=%2B58+212+285";
+        assert_eq!(
+            Privacy::Masked.form(form),
+            "class=xxxxxxxxxxxxxxxxxxxx&aon=xxxxxxxx285"
+        );
+        assert_eq!(Privacy::Whole.form(form), form);
     }
 
     proptest! {

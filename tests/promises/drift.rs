@@ -61,7 +61,7 @@ fn corrected_rules_and_zone_are_drift_and_send_nothing() {
     let status = scene.program.run(&["status"]);
     assert!(
         status.stdout.contains(&format!(
-            "    drift       {golden} (sent under older rules, zone or rows; `cdrelay rebuild` mends it)\n"
+            "    drift       {golden} (sent under older rules, zone or rows; `cdrelay calls --drift` lists them, `cdrelay rebuild --from "
         )),
         "{}",
         status.stdout

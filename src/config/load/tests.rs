@@ -28,7 +28,13 @@ fn parsed(text: &str) -> (Result<Config, Reported>, Vec<Problem>, BTreeSet<Strin
         mode: 0o600,
     };
     let report = Report::new(text);
-    let config = parse(&file, &report, Path::new("/etc/cdrelay.toml"), &env);
+    let config = parse(
+        &file,
+        &report,
+        Path::new("/etc/cdrelay.toml"),
+        &env,
+        sections,
+    );
     let asked = report.asked();
     (config, report.into_problems(), asked)
 }

@@ -16,7 +16,8 @@ use self::verdict::Answer;
 use super::http::{Fault, HttpClient, HttpOptions, Reply, Secrets};
 use super::{CrmTarget, DeleteBounds, Deletion, Keying, Outcome, Probe, Trouble, TroubleKind};
 use crate::call::WireForm;
-use crate::config::{BgcrmConfig, TargetConfig};
+use crate::config::secret::Secret;
+use crate::config::{BgcrmConfig, Credentials, TargetConfig};
 
 mod request;
 pub mod verdict;
@@ -28,6 +29,24 @@ pub struct Bgcrm {
     keying: Keying,
     /// Everything a reply could repeat and no reason may show.
     hidden: Secrets,
+}
+
+/// The request that goes out for a call, with `HIDDEN` in the place of who asks.
+pub(super) fn shown_request(
+    base: &url::Url,
+    own: &BgcrmConfig,
+    call: &WireForm,
+) -> anyhow::Result<String> {
+    let nobody = Credentials {
+        username: "HIDDEN".to_owned(),
+        password: Secret::new("HIDDEN".to_owned()).map_err(anyhow::Error::msg)?,
+    };
+    let form = call.form.as_deref().context("the call has no form")?;
+    let Request { address, form } = Requests::new(base, own, &nobody)?.run(form);
+    Ok(match form {
+        Some(form) => format!("POST {address} with {form}"),
+        None => format!("GET {address}"),
+    })
 }
 
 impl Bgcrm {

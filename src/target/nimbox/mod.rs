@@ -151,6 +151,12 @@ impl fmt::Debug for Nimbox {
     }
 }
 
+/// The request that goes out for a call, with `HIDDEN` in the place of the token.
+pub(super) fn shown_request(base: &url::Url, call: &WireForm) -> anyhow::Result<String> {
+    let address = Requests::new(base, "HIDDEN")?.create(call);
+    Ok(format!("GET {address}"))
+}
+
 fn answer(reply: &Reply) -> Answer<'_> {
     Answer {
         status: reply.status,
