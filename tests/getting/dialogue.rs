@@ -160,7 +160,7 @@ fn a_person_is_asked_what_matters_and_gets_a_configuration_that_runs() {
     terminal.answers("and beside it nimbox.token? (n: ask again) [Y/n] ", "");
     terminal.reads("Written, readable by their owner alone");
     terminal.answers("to see whether it takes the token. [y/N] ", "y");
-    terminal.reads("rules          2 rules; 2 examples fulfilled");
+    terminal.reads("2 rules; 2 examples fulfilled");
     let (code, shown) = terminal.ends();
     assert_eq!(code, Some(0), "{shown}");
     assert!(

@@ -17,7 +17,11 @@ async fn freepbx() -> Machine {
     let database = mariadb::server().database().await;
     database.run(cdr_table::FREEPBX).await;
     let first = super::scene::now() - 4 * 3600 - 150 * 3600;
-    let samples = cdr_table::samples(2000, first, 1);
+    let mut samples = cdr_table::samples(2000, first, 1);
+    for (n, sample) in samples.iter_mut().enumerate() {
+        // The channel's epoch is an instant, and the column's clock is Caracas'.
+        sample.uniqueid = format!("{}.{n}", sample.start + 4 * 3600);
+    }
     for insert in cdr_table::inserts("calldate", &samples) {
         database.run(&insert).await;
     }
@@ -105,9 +109,7 @@ async fn freepbx_is_replicated_by_what_init_writes() {
     let check = machine.cdrelay(&["check"]);
     assert_eq!(check.code, 0, "{check:?}");
     assert!(
-        check
-            .stdout
-            .contains("ok       rules          2 rules; 2 examples fulfilled"),
+        check.stdout.contains("2 rules; 2 examples fulfilled"),
         "{check:?}"
     );
     let sync = machine.cdrelay(&["sync", "--output", "json"]);
