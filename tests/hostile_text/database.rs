@@ -87,9 +87,19 @@ fn every_verb_shows_a_hostile_table_escaped() {
         checked.contains("src (TEXT") && checked.contains("led by"),
         "{checked}"
     );
+    let id = format!("17{HOSTILE}.0");
+    let start = cdrelay::source::inspect::stamp(now() - 4 * 3600);
     for args in [
         &["calls"][..],
         &["calls", "--state", "delivered"],
+        &["calls", "--number", "_X."],
+        &["unmatched"],
+        &["why", HOSTILE],
+        &["why", &id],
+        &["why", &format!("100{HOSTILE}")],
+        &["why", &format!("{start}/100{HOSTILE}/95550140{HOSTILE}")],
+        &["why", "--mask", &format!("9555014{}{HOSTILE}", 1)],
+        &["explain", "--history"],
         &["status"],
         &["sync", "--full", "--resend"],
         &[
@@ -113,6 +123,14 @@ fn every_verb_shows_a_hostile_table_escaped() {
     ] {
         let printed = every_way(&program, args);
         assert!(!printed.is_empty(), "{args:?}");
+    }
+    for args in [&["calls", "--csv"][..], &["unmatched", "--csv"]] {
+        let mut output = program.command(args).output().unwrap();
+        // The one place where a line ends with CRLF.
+        let text = String::from_utf8(output.stdout).unwrap();
+        output.stdout = text.replace("\r\n", "\n").into_bytes();
+        super::clean(&format!("{args:?}"), &output);
+        assert!(!output.stdout.is_empty(), "{args:?}");
     }
     let listed = program.run(&["calls", "--output", "json"]);
     let hostile = listed

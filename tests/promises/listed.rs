@@ -161,7 +161,7 @@ fn calls_as_json_is_one_object_a_line() {
         json!({
             "state": "delivered", "pending": null, "start": "2026-03-02 09:00:00", "fold": 0, "source": "7001",
             "destination": "92853348", "instant": "2026-03-02T13:00:00Z",
-            "wire": {"initiated": "2026-03-02T13:00:00Z", "source": "7001", "destination": "02122853348", "duration": 41, "url": null},
+            "wire": {"initiated": "2026-03-02T13:00:00Z", "source": "7001", "destination": "02122853348", "duration": 41, "url": null, "form": null},
             "attempts": 1, "last_attempt": null, "reason": null, "drift": false, "missing": null, "stuck": false, "contact_id": 10001, "call_id": 1,
             "uniqueid": "call-1", "linkedid": null, "disposition": "ANSWERED",
         })

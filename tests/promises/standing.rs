@@ -64,7 +64,7 @@ fn status_tells_how_the_replication_stands() {
         json!({
             "job": "cdrelay",
             "calls": {"delivered": 3, "held": 0, "in_flight": 0, "pending": 0, "rejected": 1, "unmatched": 1, "withdrawn": 0},
-            "oldest_pending": null, "drift": 0, "stuck": 0, "collisions": 1, "missing": {"gone": 0, "left_out": 0}, "unfinished_deletions": [],
+            "oldest_pending": null, "drift": 0, "drift_first": null, "drift_last": null, "stuck": 0, "collisions": 1, "missing": {"gone": 0, "left_out": 0}, "unfinished_deletions": [],
             "runs": [
                 {"run_id": 2, "mode": "full", "exit": {"code": 0, "reason": "everything in the window is settled"}},
                 {"run_id": 1, "mode": "incremental", "exit": {"code": 3, "reason": "the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words"}},
