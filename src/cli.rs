@@ -29,6 +29,12 @@ pub struct Cli {
     /// Print nothing unless a person has to act (for cron)
     #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     pub quiet: bool,
+    /// Form of what goes to stderr
+    #[arg(long, global = true, value_name = "text|json", hide_possible_values = true, default_value = "text", help_heading = EVERYWHERE)]
+    pub log_format: LogFormat,
+    /// Show numbers whole on stderr
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub no_mask: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -76,6 +82,15 @@ pub enum Output {
     Json,
 }
 
+/// Form of what goes to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -84,6 +99,11 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay sync                          hourly, from cron\n  cdrelay sync --full                   nightly\n  cdrelay sync --since 2026-11-01 --until 2026-11-08\n  cdrelay sync --dry-run                what would be sent"
     )]
     Sync(SyncArgs),
+    /// The run that is due, for one single cron line
+    #[command(
+        after_help = "Example:\n  cdrelay run --auto --quiet            each hour, from cron\n\nFull where none has succeeded since `select.full_at`, else incremental. Where another run is at work it ends with 0, having said and done nothing."
+    )]
+    Run(RunArgs),
     /// Delete the calls of a range of days from the CRM
     #[command(
         after_help = "Examples:\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --dry-run\n  cdrelay delete --from 2026-11-02 --to 2026-11-04 --yes"
@@ -182,6 +202,20 @@ pub struct SyncArgs {
     /// End with 3 when calls are unmatched
     #[arg(long, value_name = "unmatched", hide_possible_values = true)]
     pub fail_on: Option<FailOn>,
+}
+
+/// `run`
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Choose between an incremental and a full run
+    #[arg(long, required = true)]
+    pub auto: bool,
+    /// Start no request after this long [default: 50min for incremental runs, none for full ones]
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub max_runtime: Option<Duration>,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
 }
 
 /// What `--fail-on` can name.

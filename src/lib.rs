@@ -21,8 +21,8 @@
 //! # Reading order
 //!
 //! [`call`] has the nouns. Then along the way of a call: [`source`], [`cdr`], [`number`], [`intake`] (which joins the
-//! three), [`ledger`], [`target`], [`delivery`], [`report`]. [`config`] says what a user can set, [`discovery`] what a machine says
-//! about its phone system, [`command`] ties the rooms together, one verb a file.
+//! three), [`ledger`], [`target`], [`delivery`], [`report`], [`monitor`]. [`config`] says what a user can set, [`discovery`]
+//! what a machine says about its phone system, [`command`] ties the rooms together, one verb a file.
 
 pub mod call;
 pub mod cdr;
@@ -34,6 +34,7 @@ pub mod discovery;
 mod fault;
 pub mod intake;
 pub mod ledger;
+pub mod monitor;
 pub mod number;
 pub mod progress;
 pub mod report;

@@ -76,6 +76,15 @@ fn is_invisible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A span of time in its two largest units, such as `3h 20m`.
+#[must_use]
+pub fn span(time: std::time::Duration) -> String {
+    let whole = std::time::Duration::from_secs(time.as_secs());
+    let text = humantime::format_duration(whole).to_string();
+    let parts: Vec<&str> = text.split(' ').take(2).collect();
+    parts.join(" ")
+}
+
 /// `1 call`, `2 calls`.
 #[must_use]
 pub fn count(n: u64, noun: &str) -> String {

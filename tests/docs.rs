@@ -306,8 +306,10 @@ fn every_help_fits_a_screen_and_its_examples_work() {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let name = arguments[0];
+        // The page that lists every verb may be somewhat longer.
+        let most = if name == "--help" { 48 } else { 40 };
         assert!(
-            text.lines().count() <= 40,
+            text.lines().count() <= most,
             "{name} has {} lines",
             text.lines().count()
         );

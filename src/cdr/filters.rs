@@ -158,6 +158,7 @@ mod tests {
                 filters: Vec::new(),
                 withheld: vec!["Anonymous".to_owned()],
                 recheck_unmatched: Duration::ZERO,
+                full_at: chrono::NaiveTime::MIN,
             };
             let told = examine(&row, &select, stand_in, &[]);
             let first = told.iter().find(|one| !one.passes).map(|one| one.filter);

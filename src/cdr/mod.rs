@@ -283,6 +283,7 @@ mod tests {
             withheld: Vec::new(),
             filters: Vec::new(),
             recheck_unmatched: Duration::ZERO,
+            full_at: chrono::NaiveTime::MIN,
         };
         let assembly = Assembly {
             clock: &clock,

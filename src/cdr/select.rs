@@ -160,6 +160,7 @@ mod tests {
             withheld: Vec::new(),
             filters: Vec::new(),
             recheck_unmatched: Duration::from_secs(86_400),
+            full_at: chrono::NaiveTime::MIN,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 
 use super::spans::Spans;
@@ -66,6 +66,13 @@ pub fn parse_day(text: &str) -> Result<NaiveDate, String> {
 pub fn day_bounds(day: NaiveDate, zone: Tz) -> Range<i64> {
     let midnight = day.and_time(NaiveTime::MIN).and_utc().timestamp();
     first_at_or_after(midnight, zone)..first_at_or_after(midnight + 86_400, zone)
+}
+
+/// The first instant at which the clocks of `zone` show this time, Unix seconds; where they skip it, the instant at which
+/// they do.
+#[must_use]
+pub fn first_instant_of(local: NaiveDateTime, zone: Tz) -> i64 {
+    first_at_or_after(local.and_utc().timestamp(), zone)
 }
 
 fn first_at_or_after(wall: i64, zone: Tz) -> i64 {

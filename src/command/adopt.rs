@@ -14,6 +14,7 @@ use crate::config::{Config, SYSTEM_FILE, TargetKind};
 use crate::discovery::Machine;
 use crate::discovery::cron::{CronLines, lines_running};
 use crate::intake::{Intake, Settings};
+use crate::monitor::Monitor;
 use crate::report::exit::{Code, Exit};
 use crate::report::text;
 use crate::text::count;
@@ -50,7 +51,19 @@ pub async fn run(context: &Context, args: &AdoptArgs) -> Ended {
         }
         return Err(refusal(&letter));
     }
-    let (report, remarks) = sync::sync(context, &config, &wanted).await?;
+    let monitor = if wanted.dry_run {
+        Monitor::nobody()
+    } else {
+        Monitor::new(&config)
+    };
+    let done = sync::sync(context, &config, &wanted, sync::Kind::Asked, &monitor).await;
+    monitor
+        .tell(match &done {
+            Ok((report, _)) => &report.exit,
+            Err(exit) => exit,
+        })
+        .await;
+    let (report, remarks) = done?;
     match context.output {
         Output::Text if speaks => {
             let is_standard = config.path == Path::new(SYSTEM_FILE);

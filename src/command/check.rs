@@ -9,6 +9,7 @@ use crate::cli::Output;
 use crate::config::Config;
 use crate::intake::Settings;
 use crate::ledger::{Access, Ledger, LedgerError, LedgerLock, LockState};
+use crate::monitor;
 use crate::report::exit::{Code, Exit};
 use crate::source::TimeIndex;
 use crate::target::{self, Probe};
@@ -81,14 +82,12 @@ pub async fn run(context: &Context) -> Ended {
     };
     if let Some(config) = &config {
         findings.ok("configuration", config.path.display().to_string());
-        for sentence in config.monitor.unheard() {
-            findings.warn("monitor", sentence);
-        }
         rules(config, &mut findings);
         source(config, &mut findings).await;
         crm(config, &mut findings).await;
         lock(config, &mut findings);
         ledger(config, &mut findings).await;
+        textfile(config, &mut findings);
     }
     let failed = findings
         .lines
@@ -268,6 +267,22 @@ async fn ledger(config: &Config, findings: &mut Findings) {
                 Exit::new(exit.code, format!("{}: {}", path.display(), exit.reason)),
             );
         }
+    }
+}
+
+/// Whether a run can leave its figures: no run fails for that, so it is a warning.
+fn textfile(config: &Config, findings: &mut Findings) {
+    let Some(path) = &config.monitor.textfile else {
+        return;
+    };
+    let shown = path.display();
+    match monitor::try_writing(path) {
+        Err(why) => findings.warn("textfile", format!("{shown} {why}")),
+        Ok(()) if path.extension().is_none_or(|ending| ending != "prom") => findings.warn(
+            "textfile",
+            format!("{shown} does not end in .prom, and the node exporter passes over other files"),
+        ),
+        Ok(()) => findings.ok("textfile", shown.to_string()),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::cli::{DeleteArgs, Output};
 use crate::fault;
 use crate::intake::Settings;
 use crate::ledger::{Access, Ledger, LedgerLock, Purpose};
+use crate::monitor;
 use crate::report::exit::{Code, Exit};
 use crate::target::{self, Deletion};
 use crate::text::count;
@@ -153,7 +154,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
     fault::moment!("delete.finished");
-    let mut exit = stopped(context, exit(&deletion, purpose));
+    let mut exit = stopped(context, exit(&deletion, purpose, context.privacy));
     let mut sent = None;
     if purpose == Purpose::Rebuild && matches!(deletion, Deletion::Deleted { .. }) {
         let stage = sync::Stage {
@@ -170,6 +171,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         sent = Some((report, remarks));
     }
     ledger.close().await?;
+    monitor::refresh(&config, now().timestamp()).await;
     let done = Done {
         deletion: Some(deletion),
         counts,

@@ -58,6 +58,8 @@ pub async fn run(context: &Context, args: &InitArgs) -> Ended {
             config: Some(place.config.clone()),
             output: context.output,
             quiet: context.quiet,
+            log_format: context.log_format,
+            privacy: context.privacy,
             stop: context.stop.clone(),
             unwritten: std::cell::RefCell::default(),
         };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::cli::{Cli, Command, Output};
+use crate::cli::{Cli, Command, LogFormat, Output};
 use crate::config::{self, Config};
 use crate::delivery::Stop;
 use crate::fault;
@@ -16,6 +16,7 @@ use crate::intake::Problems;
 use crate::ledger::LedgerError;
 use crate::report::exit::{Code, Exit};
 use crate::source::SourceError;
+use crate::text::mask::Privacy;
 use crate::text::{visible_json, visible_lines};
 
 pub mod adopt;
@@ -32,6 +33,7 @@ mod log;
 pub mod man;
 mod panic;
 pub mod rebuild;
+pub mod run;
 pub mod sandbox;
 pub mod status;
 pub mod sync;
@@ -51,6 +53,10 @@ pub struct Context {
     pub output: Output,
     /// `--quiet`
     pub quiet: bool,
+    /// Whether stderr is for people to read.
+    pub log_format: LogFormat,
+    /// Whether log lines and the reasons of errors show numbers whole.
+    pub privacy: Privacy,
     /// Set by the first and second signal.
     pub stop: watch::Receiver<Stop>,
     /// Why a result could not be written, if one could not.
@@ -60,7 +66,7 @@ pub struct Context {
 /// Runs the program and gives its exit code.
 #[must_use]
 pub fn main(cli: &Cli) -> u8 {
-    log::to_stderr(cli.verbose, cli.quiet);
+    log::to_stderr(cli);
     panic::speak_plainly();
     panic::caught(|| start(cli))
 }
@@ -90,7 +96,7 @@ fn start(cli: &Cli) -> u8 {
     };
     let speak = exit.code != Code::Settled && (exit.alert || !cli.quiet);
     if speak {
-        tell(&format!("cdrelay: {}\n", exit.reason));
+        log::conclude(&exit);
     }
     exit.code.number()
 }
@@ -101,6 +107,8 @@ async fn run(cli: &Cli) -> Exit {
         config: cli.config.clone(),
         output: cli.output,
         quiet: cli.quiet,
+        log_format: cli.log_format,
+        privacy: log::privacy(cli),
         stop,
         unwritten: RefCell::new(None),
     };
@@ -122,6 +130,7 @@ async fn run(cli: &Cli) -> Exit {
 async fn verb(context: &Context, command: &Command) -> Ended {
     match command {
         Command::Sync(args) => sync::run(context, args).await,
+        Command::Run(args) => run::run(context, args).await,
         Command::Delete(args) => delete::run(context, args).await,
         Command::Rebuild(args) => rebuild::run(context, args).await,
         Command::Check => check::run(context).await,
@@ -185,6 +194,12 @@ impl Context {
             Ok(text) => self.print(&format!("{}\n", visible_json(&text))),
             Err(error) => tracing::error!("cannot write JSON: {error}"),
         }
+    }
+
+    /// Whether a progress bar may be drawn on a terminal.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && self.output == Output::Text && self.log_format == LogFormat::Text
     }
 
     /// Whether somebody asked to stop.

@@ -4,13 +4,13 @@
 use std::any::Any;
 use std::panic::Location;
 
-use super::tell;
+use super::log;
 use crate::report::exit::Code;
 
 /// From here on a panic prints where it happened, and of its message only what was written into the source.
 pub(super) fn speak_plainly() {
     std::panic::set_hook(Box::new(|info| {
-        tell(&line(info.payload(), info.location()));
+        log::alarm(&line(info.payload(), info.location()));
     }));
 }
 
@@ -31,8 +31,8 @@ fn line(payload: &(dyn Any + Send), at: Option<&Location<'_>>) -> String {
         |at| format!("{}:{}", at.file(), at.line()),
     );
     format!(
-        "cdrelay: internal error at {at}{what}; please report it with the version and what was run. The next run goes on \
-         where this one stopped\n"
+        "internal error at {at}{what}; please report it with the version and what was run. The next run goes on \
+         where this one stopped"
     )
 }
 
@@ -44,20 +44,20 @@ mod tests {
     fn a_panic_repeats_nothing_that_was_put_together_at_run_time() {
         let here = Location::caller();
         let place = format!("{}:{}", here.file(), here.line());
-        let tail = "; please report it with the version and what was run. The next run goes on where this one stopped\n";
+        let tail = "; please report it with the version and what was run. The next run goes on where this one stopped";
         let built: Box<dyn Any + Send> = Box::new("token is CANARY".to_owned());
         assert_eq!(
             line(&*built, Some(here)),
-            format!("cdrelay: internal error at {place}{tail}")
+            format!("internal error at {place}{tail}")
         );
         let written: Box<dyn Any + Send> = Box::new("a source has columns");
         assert_eq!(
             line(&*written, Some(here)),
-            format!("cdrelay: internal error at {place} (a source has columns){tail}")
+            format!("internal error at {place} (a source has columns){tail}")
         );
         assert_eq!(
             line(&*built, None),
-            format!("cdrelay: internal error at an unknown place{tail}")
+            format!("internal error at an unknown place{tail}")
         );
     }
 

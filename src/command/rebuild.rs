@@ -18,6 +18,7 @@ use crate::report::exit::{Code, Exit};
 use crate::report::text::Remarks;
 use crate::report::{Mode, Rebuilt, RunReport};
 use crate::target::Deletion;
+use crate::text::mask::Privacy;
 use crate::text::{Shown, count};
 
 /// Deletes and sends again, after showing and asking.
@@ -104,12 +105,12 @@ pub(super) async fn finish_open(stage: &Stage<'_>) -> Result<Vec<Rebuilt>, Exit>
                             "the CRM refused to repeat the deletion of {}: {}; their calls are sent again as they were; rebuild them \
                              once more",
                             days(&open),
-                            Shown(&reason)
+                            Shown(&stage.context.privacy.text(&reason))
                         ),
                     );
                 }
                 Ok(deletion) => {
-                    rebuilt.exit = unanswered(&open, &deletion);
+                    rebuilt.exit = unanswered(&open, &deletion, stage.context.privacy);
                     done.push(rebuilt);
                     continue;
                 }
@@ -192,7 +193,7 @@ async fn ask_again(
 }
 
 /// The exit where nobody knows yet what became of the deletion.
-fn unanswered(open: &UnfinishedDeletion, deletion: &Deletion) -> Exit {
+fn unanswered(open: &UnfinishedDeletion, deletion: &Deletion, privacy: Privacy) -> Exit {
     let (code, reason) = match deletion {
         Deletion::Broken { reason } => (Code::Crm, reason.as_str()),
         Deletion::NotSent { reason }
@@ -205,7 +206,7 @@ fn unanswered(open: &UnfinishedDeletion, deletion: &Deletion) -> Exit {
         format!(
             "the deletion for the rebuild of {} is not confirmed: {}; the next `cdrelay sync` goes on with it",
             days(open),
-            Shown(reason)
+            Shown(&privacy.text(reason))
         ),
     )
 }

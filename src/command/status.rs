@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::config::Config;
 use crate::ledger::{Access, Counts, Ledger, Purpose, Run, STUCK_AFTER, Stage, State};
 use crate::report::exit::{Code, Exit};
-use crate::text::{Shown, count};
+use crate::text::{Shown, count, span};
 
 /// Runs that are shown.
 const RUNS: usize = 5;
@@ -94,6 +94,11 @@ impl Standing {
         ))
     }
 
+    /// How far the replication lags behind the phone system.
+    fn lag(&self, oldest_pending: i64) -> Duration {
+        Duration::from_secs(u64::try_from(self.now - oldest_pending).unwrap_or(0))
+    }
+
     fn headline(&self, config: &Config) -> String {
         let open = self.counts.of(State::Pending) + self.counts.of(State::InFlight);
         match self.age(self.success.as_ref()) {
@@ -136,7 +141,12 @@ impl Standing {
             text.push_str("    none\n");
         }
         if let Some(oldest) = self.counts.oldest_pending {
-            let _ = writeln!(text, "    oldest pending since {} ({zone})", when(oldest));
+            let _ = writeln!(
+                text,
+                "    oldest pending since {} ({zone}), {} ago",
+                when(oldest),
+                span(self.lag(oldest))
+            );
         }
         if self.counts.stuck > 0 {
             let _ = writeln!(
@@ -235,11 +245,13 @@ impl Standing {
             "job": config.job,
             "calls": calls,
             "oldest_pending": self.counts.oldest_pending.and_then(stamp),
+            "lag_s": self.counts.oldest_pending.map(|at| self.lag(at).as_secs()),
             "stuck": self.counts.stuck,
             "drift": self.counts.drift,
             "drift_first": self.drift_span.and_then(|(first, _)| stamp(first)),
             "drift_last": self.drift_span.and_then(|(_, last)| stamp(last)),
             "collisions": self.counts.collisions,
+            "last_success": self.success.as_ref().and_then(|run| stamp(run.end.as_ref()?.ended)),
             "last_success_age_s": self.age(self.success.as_ref()).map(|age| age.as_secs()),
             "last_full_success_age_s": self.age(self.full.as_ref()).map(|age| age.as_secs()),
             "missing": {"gone": self.counts.without_row, "left_out": self.counts.left_out},
@@ -247,11 +259,4 @@ impl Standing {
             "runs": runs,
         })
     }
-}
-
-/// A span in its two largest units.
-fn span(age: Duration) -> String {
-    let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
-    let parts: Vec<&str> = text.split(' ').take(2).collect();
-    parts.join(" ")
 }

@@ -167,6 +167,11 @@ pub(super) const KEYS: &[Key] = &[
         "\"24h\"",
         "how long an unmatched number rests before `sync` asks again",
     ),
+    value(
+        "select.full_at",
+        "\"23:00\"",
+        "time of day, in `source.timezone`, from which on `run --auto` owes the night's full run",
+    ),
     words(
         "select.where",
         "any row",
@@ -348,17 +353,27 @@ pub(super) const KEYS: &[Key] = &[
     value(
         "monitor.textfile",
         "\"\"",
-        "Prometheus textfile; this version does not act on it, and says so",
+        "figures for Prometheus's node exporter, written after every run; see Watching it",
     ),
     value(
         "monitor.ping_url",
         "\"\"",
-        "called on start, success and failure; this version does not act on it, and says so",
+        "called on start, success and failure; its failure never fails a run",
+    ),
+    value(
+        "monitor.allow_plaintext",
+        "false",
+        "`http://` for the ping to any address, not only to loopback or a private one",
+    ),
+    value(
+        "monitor.ca_file",
+        "\"\"",
+        "a private CA for the ping, PEM, beside the system's",
     ),
     value(
         "monitor.alert_after",
         "\"6h\"",
-        "how old the last success may be before `--quiet` speaks about 4 and 11",
+        "how old the last success may be before `--quiet` speaks about 4 and 11, and the ping counts them as failures",
     ),
 ];
 

@@ -14,12 +14,13 @@ use super::problem::{ConfigErrors, Problem};
 use super::reader::{Section, shown};
 use super::report::{Report, Reported};
 use super::secret::{OTHERS, plain_io};
-use super::{Config, MonitorConfig, RuleConfig, RuleTest};
+use super::{Config, RuleConfig, RuleTest};
 
 mod address;
 mod bgcrm;
 mod columns;
 mod ledger;
+mod monitor;
 mod place;
 mod rules;
 mod secrets;
@@ -198,7 +199,7 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
         &select,
         around,
     );
-    let monitor = monitor(&root.section("monitor"), around);
+    let monitor = monitor::read(&root.section("monitor"), around);
     Ok(Config {
         path: path.to_owned(),
         job: job?,
@@ -208,7 +209,7 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
         rule_tests: rule_tests?,
         target: target?,
         ledger: ledger?,
-        monitor,
+        monitor: monitor?,
     })
 }
 
@@ -236,20 +237,6 @@ fn job(root: &Section<'_>, path: &Path) -> Result<String, Reported> {
         shown(&stem)
     );
     Err(root.missing("job", &why))
-}
-
-fn monitor(section: &Section<'_>, around: Surroundings<'_>) -> MonitorConfig {
-    let textfile = section.path("textfile", around.directory);
-    let ping_url = section
-        .filled("ping_url")
-        .and_then(|found| address::web(section, "ping_url", found).ok());
-    let alert_after = section.span("alert_after", std::time::Duration::from_secs(6 * 3600));
-    section.close();
-    MonitorConfig {
-        textfile: textfile.map(|found| found.value),
-        ping_url,
-        alert_after,
-    }
 }
 
 /// A file with a secret in it must be its owner's alone, as `ssh` demands of its keys.

@@ -135,6 +135,9 @@ pub struct SelectConfig {
     pub filters: Vec<crate::cdr::filter::ColumnFilter>,
     /// How long an unmatched number rests before an incremental run asks again. Default 24 h.
     pub recheck_unmatched: Duration,
+    /// Time of day, in `source.timezone`, from which on `cdrelay run --auto` owes the day's full run. Default 23:00: the
+    /// offices are closed, and the day's calls are in the table.
+    pub full_at: chrono::NaiveTime,
 }
 
 /// One `[[rules]]` entry.
@@ -334,24 +337,27 @@ pub struct MonitorConfig {
     /// Prometheus textfile; `None`: none.
     pub textfile: Option<PathBuf>,
     /// Address called on start, success and failure; `None`: none.
-    pub ping_url: Option<Url>,
+    pub ping_url: Option<PingUrl>,
+    /// A private CA for the ping address, PEM, beside the system's roots.
+    pub ca_file: Option<PathBuf>,
     /// How old the last success may grow before `--quiet` speaks about 4 and 11. Default 6 h.
     pub alert_after: Duration,
 }
 
-impl MonitorConfig {
-    /// What is set here and has no effect in this version: one sentence each, so that nobody waits for a signal that never
-    /// comes.
+/// An address that whoever knows it can call: it is a secret, and `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PingUrl(Url);
+
+impl PingUrl {
+    /// The address itself: only for the request.
     #[must_use]
-    pub fn unheard(&self) -> Vec<String> {
-        let textfile = self.textfile.as_ref().map(|_| "monitor.textfile");
-        let ping = self.ping_url.as_ref().map(|_| "monitor.ping_url");
-        [textfile, ping]
-            .into_iter()
-            .flatten()
-            .map(|key| {
-                format!("{key} is set, but this version does not act on it; watch the exit code or `cdrelay status --output json`")
-            })
-            .collect()
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PingUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PingUrl(***)")
     }
 }

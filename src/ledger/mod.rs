@@ -16,6 +16,7 @@ use std::sync::Arc;
 mod deletion;
 mod entry;
 mod error;
+mod figures;
 mod file;
 mod find;
 mod header;
@@ -40,6 +41,7 @@ pub use entry::{
     Collision, Entry, Intent, Missing, PendingReason, Recorded, STUCK_AFTER, State, Wires,
 };
 pub use error::LedgerError;
+pub use figures::Totals;
 pub use file::{Accepted, init_ledger};
 pub use find::{Filter, Listed, NumberFilter};
 pub use header::APPLICATION_ID;
@@ -347,6 +349,44 @@ impl Ledger {
         self.door
             .ask(move |store| runs::last_success(store, mode.as_deref()))
             .await
+    }
+
+    /// The last run of each mode that ended, by its number.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn last_of_each_mode(&self) -> Result<Vec<Run>, LedgerError> {
+        self.door
+            .ask(|store| figures::last_of_each_mode(store))
+            .await
+    }
+
+    /// Runs of one mode that began at `since` (Unix seconds) or later and ended, the last one first.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn runs_begun_since(&self, mode: &str, since: i64) -> Result<Vec<Run>, LedgerError> {
+        let mode = mode.to_owned();
+        self.door
+            .ask(move |store| figures::begun_since(store, &mode, since))
+            .await
+    }
+
+    /// Since when the job could have had its first success, Unix seconds: its first run, else the birth of the ledger;
+    /// `None` where there never was one.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn born(&self) -> Result<Option<i64>, LedgerError> {
+        self.door.ask(|store| figures::born(store)).await
+    }
+
+    /// The requests of all runs that ever were on record, purged ones too.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn totals(&self) -> Result<Totals, LedgerError> {
+        self.door.ask(|store| figures::totals(store)).await
     }
 
     /// How many calls are in which state.

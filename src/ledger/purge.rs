@@ -1,6 +1,7 @@
 //! Shortening the ledger: calls too old for any run to look at again.
 
 use super::error::Fault;
+use super::figures;
 use super::store::Store;
 use crate::call::ColumnTime;
 use crate::fault;
@@ -38,15 +39,21 @@ pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Faul
     })
 }
 
-/// Removes runs and deletions that ended before this instant.
+/// Removes runs and deletions that ended before this instant. The last runs of their kind stay, and the requests of those
+/// that go stay in the sums.
 pub(super) fn runs(store: &mut Store, before: i64) -> Result<(), Fault> {
     store.write(fault::step!("ledger.purge_runs"), (), |tx, job| {
-        for table in ["runs", "deletions"] {
-            let sql = format!("DELETE FROM {table} WHERE job = ?1 AND coalesce(ended, started) < ?2");
-            // An open deletion has yet to be finished, however old.
-            let sql = if table == "deletions" { format!("{sql} AND ended IS NOT NULL") } else { sql };
-            tx.execute(&sql, (job, before))?;
-        }
+        let old = format!(
+            "job = ?1 AND coalesce(ended, started) < ?2 AND id NOT IN ({})",
+            figures::LAST_OF_THEIR_KIND
+        );
+        figures::keep_totals(tx, job, &old, before)?;
+        tx.execute(&format!("DELETE FROM runs WHERE {old}"), (job, before))?;
+        // An open deletion has yet to be finished, however old.
+        tx.execute(
+            "DELETE FROM deletions WHERE job = ?1 AND ended IS NOT NULL AND ended < ?2",
+            (job, before),
+        )?;
         tx.execute(
             "DELETE FROM settings WHERE id NOT IN (SELECT settings FROM runs UNION SELECT settings FROM calls)",
             [],

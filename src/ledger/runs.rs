@@ -53,7 +53,7 @@ pub struct Run {
     pub end: Option<RunRecord>,
 }
 
-const SELECT: &str = "SELECT r.id, r.mode, r.since, r.until, s.fingerprint, r.started, r.ended, r.exit_code, r.reason, \
+pub(super) const SELECT: &str = "SELECT r.id, r.mode, r.since, r.until, s.fingerprint, r.started, r.ended, r.exit_code, r.reason, \
      r.counts, r.requests_sent, r.requests_retried FROM runs r JOIN settings s ON s.id = r.settings";
 
 pub(super) fn start(store: &mut Store, run: &RunStart) -> Result<RunId, Fault> {
@@ -124,7 +124,7 @@ pub(super) fn last_success(store: &Store, mode: Option<&str>) -> Result<Option<R
     Ok(statement.query_row((store.job, mode), run).optional()?)
 }
 
-fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     let ended: Option<i64> = row.get(6)?;
     let end = match ended {
         None => None,

@@ -146,7 +146,8 @@ impl Exit {
         }
     }
 
-    /// The same, but what heals by itself has not healed for too long: a person has to know.
+    /// The same, but what heals by itself has not healed for too long: a person has to know. `since` says for how long, and
+    /// where to look.
     #[must_use]
     pub fn overdue(self, since: &str) -> Self {
         Self {

@@ -1,10 +1,12 @@
-//! What a run adds up to, and how it is shown: the numbers here, the words in [`text`], the verdict in [`exit`].
+//! What a run adds up to, and how it is shown: the numbers here, the words in [`text`], the verdict in [`exit`], the figures
+//! over all runs in [`metrics`].
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 pub mod csv;
 pub mod exit;
+pub mod metrics;
 pub mod text;
 
 use exit::Exit;

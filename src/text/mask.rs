@@ -17,6 +17,9 @@ const HIDDEN: char = 'x';
 /// Fewest digits in a row that are taken for a number in a text: codes, dates' parts and counts are shorter.
 const FEWEST: usize = 6;
 
+/// Fewest characters of hexadecimal that are taken for a digest or an id: no number is as long.
+const SHORTEST_DIGEST: usize = 32;
+
 /// Most characters between two digits of one number in a text, as in `(0212) 285-33-48`.
 const WIDEST_GAP: usize = 2;
 
@@ -47,7 +50,8 @@ impl fmt::Display for Masked<'_> {
 }
 
 /// The same text, and of each number in it the last three digits only. A number is six digits or more of any script, with
-/// blanks, dashes, dots, slashes and brackets between them; so is a date followed by a time. Not escaped.
+/// blanks, dashes, dots, slashes and brackets between them. What is plainly something else stays: a date such as
+/// `2026-11-20`, the address of a socket such as `127.0.0.1:8080`, a digest or an id in hexadecimal. Not escaped.
 ///
 /// ```
 /// use cdrelay::text::mask::mask_text;
@@ -60,6 +64,13 @@ pub fn mask_text(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     while at < chars.len() {
+        let begins = at == 0 || !chars[at - 1].is_alphanumeric();
+        let harmless = if begins { no_number(&chars[at..]) } else { 0 };
+        if harmless > 0 {
+            masked.extend(&chars[at..at + harmless]);
+            at += harmless;
+            continue;
+        }
         let (end, digits) = number(&chars[at..]);
         if digits == 0 {
             masked.push(chars[at]);
@@ -78,6 +89,77 @@ pub fn mask_text(text: &str) -> String {
         at += end;
     }
     masked
+}
+
+/// How many characters something takes at the beginning of `text` that has digits and is nobody's number; 0 where nothing
+/// of the kind stands there.
+fn no_number(text: &[char]) -> usize {
+    let end = text
+        .iter()
+        .position(|c| !c.is_alphanumeric())
+        .unwrap_or(text.len());
+    let is_hex = end >= SHORTEST_DIGEST
+        && text[..end].iter().all(char::is_ascii_hexdigit)
+        && text[..end].iter().any(char::is_ascii_alphabetic);
+    if is_hex {
+        end
+    } else {
+        date(text).max(socket(text))
+    }
+}
+
+/// A date of these centuries, `2026-11-20`, with the time of day that may follow.
+fn date(text: &[char]) -> usize {
+    let Some(date) = text.get(..10) else { return 0 };
+    let number = |from: usize, to: usize| digits(&date[from..to]);
+    let fits = matches!(number(0, 4), Some(1900..=2199))
+        && matches!(number(5, 7), Some(1..=12))
+        && matches!(number(8, 10), Some(1..=31))
+        && date[4] == '-'
+        && date[7] == '-'
+        // More digits would make another number of it.
+        && !text.get(10).is_some_and(|c| c.is_numeric() || *c == '-');
+    if fits { 10 + clock(&text[10..]) } else { 0 }
+}
+
+/// A time of day behind a date, ` 09:30` or `T09:30:00`.
+fn clock(text: &[char]) -> usize {
+    let part = |from: usize| {
+        let two = text.get(from..from + 2);
+        two.is_some_and(|two| two.iter().all(char::is_ascii_digit))
+            && !text.get(from + 2).is_some_and(|c| c.is_numeric())
+    };
+    let colon = |at: usize| text.get(at) == Some(&':');
+    let minutes = matches!(text.first(), Some(' ' | 'T')) && part(1) && colon(3) && part(4);
+    match (minutes, colon(6) && part(7)) {
+        (false, _) => 0,
+        (true, false) => 6,
+        (true, true) => 9,
+    }
+}
+
+/// An IPv4 address with a port behind it; of the two only the address: the port is too short for a number.
+fn socket(text: &[char]) -> usize {
+    let end = text
+        .iter()
+        .position(|c| !c.is_ascii_digit() && *c != '.')
+        .unwrap_or(text.len());
+    let mut parts = 0;
+    let fits = text[..end].split(|c| *c == '.').all(|part| {
+        parts += 1;
+        matches!(digits(part), Some(0..=255))
+    });
+    let port = text.get(end) == Some(&':') && text.get(end + 1).is_some_and(char::is_ascii_digit);
+    if fits && parts == 4 && port { end } else { 0 }
+}
+
+/// The value of one to four digits.
+fn digits(text: &[char]) -> Option<u32> {
+    if !(1..=4).contains(&text.len()) {
+        return None;
+    }
+    text.iter()
+        .try_fold(0, |sum, c| Some(sum * 10 + c.to_digit(10)?))
 }
 
 /// How many characters a number takes at the beginning of `text`, and how many of them are digits; 0 where there is none.
@@ -205,6 +287,29 @@ mod tests {
             ("٠٢١٢٢٨٥٣٣٤٨", "xxxxxxxx٣٤٨"),
             ("12   3456", "12   3456"),
             ("1234567 8", "xxxxx67 8"),
+            (
+                "on 2026-11-20 09:00:00 to 02125550142",
+                "on 2026-11-20 09:00:00 to xxxxxxxx142",
+            ),
+            ("2026-11-20 09:00:00 7034", "2026-11-20 09:00:00 7034"),
+            ("2026-11-20 0900555", "2026-11-20 xxxx555"),
+            ("2026-11-20 09:005", "2026-11-20 09:005"),
+            ("2026-11-20T09:00", "2026-11-20T09:00"),
+            ("(2026-11-20)", "(2026-11-20)"),
+            ("2026-11-20-55", "xxxx-xx-x0-55"),
+            ("2026-13-20", "xxxx-x3-20"),
+            ("52026-11-20", "xxxxx-x1-20"),
+            ("2026-11-201", "xxxx-xx-201"),
+            ("0212 2026-11-20", "xxxx xxxx-x1-20"),
+            ("refused: 127.0.0.1:8080", "refused: 127.0.0.1:8080"),
+            ("at http://192.168.1.98:80/x", "at http://192.168.1.98:80/x"),
+            ("212.185.33.48", "xxx.xxx.x3.48"),
+            ("212.285.33.48:9", "xxx.xxx.x3.48:9"),
+            (
+                "a0123456789012345678901234567890123456789b",
+                "a0123456789012345678901234567890123456789b",
+            ),
+            ("a1234567890", "axxxxxxx890"),
             ("1234567 ", "xxxx567 "),
             ("", ""),
         ] {

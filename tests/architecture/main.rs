@@ -263,6 +263,39 @@ fn delivery_has_never_heard_of_source_ledger_or_terminal() {
 }
 
 #[test]
+fn those_who_watch_have_never_heard_of_source_or_delivery_and_print_nothing() {
+    never_heard_of(
+        &["src/monitor/"],
+        &[],
+        &[
+            "crate::source",
+            "crate::intake",
+            "crate::delivery",
+            "crate::target::CrmTarget",
+            "crate::target::nimbox",
+            "sqlx",
+            "rusqlite",
+            "reqwest",
+            "io::stdout",
+            "io::stderr",
+        ],
+    );
+    // What is shown is made of figures alone, and of no file.
+    never_heard_of(
+        &["src/report/"],
+        &[],
+        &[
+            "std::fs",
+            "std::net",
+            "tokio",
+            "reqwest",
+            "Utc::now",
+            "Instant::now",
+        ],
+    );
+}
+
+#[test]
 fn the_intake_and_the_pure_rooms_have_never_heard_of_ledger_or_crm() {
     let later = &["crate::ledger", "crate::target", "crate::delivery"];
     never_heard_of(&["src/intake.rs", "src/cdr/", "src/number/"], &[], later);

@@ -179,9 +179,25 @@ alert_after = "12h"
     assert_eq!(config.target.empty_source.as_deref(), Some("0000"));
     assert_eq!(config.ledger.path, place.path("state/ledger.db"));
     assert_eq!(
-        config.monitor.ping_url.unwrap().as_str(),
+        config.monitor.ping_url.unwrap().expose().as_str(),
         "https://ping.example.com/abc?x=1"
     );
+}
+
+#[test]
+fn a_ping_goes_unencrypted_only_within_a_private_network_or_where_that_is_meant() {
+    for monitor in [
+        "ping_url = \"http://127.0.0.1:8000/x\"",
+        "ping_url = \"http://192.168.1.7/x\"",
+        "ping_url = \"http://ping.example.com/x\"\nallow_plaintext = true",
+    ] {
+        let config = loads(&target(&format!("[monitor]\n{monitor}")));
+        let shown = format!("{:?}", config.monitor);
+        assert!(
+            shown.contains("PingUrl(***)") && !shown.contains("/x"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]

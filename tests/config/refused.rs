@@ -295,6 +295,14 @@ fn a_wrong_file_is_reported_with_line_and_mend() {
         &target("[monitor]\nping_url = \"https://u:CANARY@ping.example.com\""),
         "9: `monitor.ping_url` must not hold a user name or password",
     );
+    refuses(
+        &target("[monitor]\nping_url = \"http://ping.example.com/CANARY\""),
+        "9: `monitor.ping_url` would go over the network unencrypted, and whoever knows the address can call it; use https://, or set `monitor.allow_plaintext = true` if that is meant",
+    );
+    refuses(
+        &target("[select]\nfull_at = \"24:00\""),
+        "9: `select.full_at`: \"24:00\" is no time of day; write hours and minutes, such as \"23:00\"",
+    );
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn quiet_speaks_about_what_should_have_healed_by_now() {
     let ran = scene.program.run(&["sync", "--quiet", "--resend"]);
     assert_eq!(ran.code, 4, "{ran:?}");
     let said = regex::Regex::new(
-        "^cdrelay: 40 calls pending: no connection to the CRM: .*; the last success was [0-9]+s ago\n$",
+        r"^cdrelay: 40 calls pending: no connection to the CRM: .*; the last success was at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(America/Caracas\), \d+s ago: `cdrelay check` says what is not ready, `cdrelay status` shows the runs\n$",
     )
     .unwrap();
     assert!(said.is_match(&ran.stderr), "{ran:?}");

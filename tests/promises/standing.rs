@@ -59,12 +59,17 @@ fn status_tells_how_the_replication_stands() {
             "{key}"
         );
     }
+    let last = status.as_object_mut().unwrap().remove("last_success");
+    assert_eq!(
+        last.unwrap().as_str().unwrap().len(),
+        "2026-11-27T12:00:00Z".len()
+    );
     assert_eq!(
         status,
         json!({
             "job": "cdrelay",
             "calls": {"delivered": 3, "held": 0, "in_flight": 0, "pending": 0, "rejected": 1, "unmatched": 1, "withdrawn": 0},
-            "oldest_pending": null, "drift": 0, "drift_first": null, "drift_last": null, "stuck": 0, "collisions": 1, "missing": {"gone": 0, "left_out": 0}, "unfinished_deletions": [],
+            "oldest_pending": null, "lag_s": null, "drift": 0, "drift_first": null, "drift_last": null, "stuck": 0, "collisions": 1, "missing": {"gone": 0, "left_out": 0}, "unfinished_deletions": [],
             "runs": [
                 {"run_id": 2, "mode": "full", "exit": {"code": 0, "reason": "everything in the window is settled"}},
                 {"run_id": 1, "mode": "incremental", "exit": {"code": 3, "reason": "the CRM rejected 1 call for good; `cdrelay calls --state rejected` lists them with its words"}},

@@ -14,6 +14,7 @@ use crate::report::RunReport;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
 use crate::target::Deletion;
+use crate::text::mask::Privacy;
 use crate::text::{Shown, count};
 
 /// What was done; everything is `None` or empty with `--dry-run`.
@@ -29,7 +30,8 @@ pub(super) struct Done {
 }
 
 /// What is left where a deletion did not come to pass is for a person; a rebuild goes on by itself.
-pub(super) fn exit(deletion: &Deletion, purpose: Purpose) -> Exit {
+pub(super) fn exit(deletion: &Deletion, purpose: Purpose, privacy: Privacy) -> Exit {
+    let shown = |words: &str| Shown(&privacy.text(words)).to_string();
     let exit = match deletion {
         Deletion::Deleted { count: n } => Exit::new(
             Code::Settled,
@@ -39,14 +41,14 @@ pub(super) fn exit(deletion: &Deletion, purpose: Purpose) -> Exit {
             Code::Look,
             format!(
                 "the CRM refused the deletion, and nothing was deleted: {}",
-                Shown(reason)
+                shown(reason)
             ),
         ),
         Deletion::NotSent { reason } => Exit::new(
             Code::Incomplete,
             format!(
                 "the CRM was not reached, and nothing was deleted: {}; try again later",
-                Shown(reason)
+                shown(reason)
             ),
         ),
         Deletion::Unknown { reason } => {
@@ -63,7 +65,7 @@ pub(super) fn exit(deletion: &Deletion, purpose: Purpose) -> Exit {
                 Code::Incomplete,
                 format!(
                     "the CRM may have deleted the calls or not: {}; {next}",
-                    Shown(reason)
+                    shown(reason)
                 ),
             )
         }
@@ -74,7 +76,7 @@ pub(super) fn exit(deletion: &Deletion, purpose: Purpose) -> Exit {
                     "; the rebuild is open, and the next `cdrelay sync` goes on with it"
                 }
             };
-            Exit::new(Code::Crm, format!("{}{next}", Shown(reason)))
+            Exit::new(Code::Crm, format!("{}{next}", shown(reason)))
         }
     };
     Exit {

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use super::{Context, Ended, fail, now, sync};
 use crate::cli::{DemoArgs, Output, SyncArgs};
 use crate::config;
+use crate::monitor::Monitor;
 use crate::report::exit::{Code, Exit};
 use crate::report::text;
 use crate::sandbox::{Contacts, RunningSandbox, Sandbox, SandboxOptions};
@@ -50,7 +51,9 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Ended {
             full,
             ..SyncArgs::default()
         };
-        let (report, remarks) = sync::sync(context, &config, &arguments).await?;
+        let nobody = Monitor::nobody();
+        let (report, remarks) =
+            sync::sync(context, &config, &arguments, sync::Kind::Asked, &nobody).await?;
         match context.output {
             Output::Text => context.print(&format!(
                 "\n# {what}\n$ {command}\n{}",

@@ -6,15 +6,19 @@ use crate::ledger::STUCK_AFTER;
 use crate::report::RunReport;
 use crate::report::exit::{Code, Exit};
 use crate::text::Shown;
+use crate::text::mask::Privacy;
 
-/// How a run ended: the worst of what happened.
+/// How a run ended: the worst of what happened. The CRM's words may name a number: `privacy` says how much of it is
+/// repeated.
 pub(super) fn judge(
     report: &RunReport,
     summary: &Summary,
     failure: Option<Exit>,
     board: &Board,
     fail_on_unmatched: bool,
+    privacy: Privacy,
 ) -> Exit {
+    let shown = |words: &str| Shown(&privacy.text(words)).to_string();
     let calls = &report.calls;
     let pending = crate::text::count(calls.pending, "call");
     let mut exit = report.exit.clone();
@@ -60,7 +64,7 @@ pub(super) fn judge(
         };
     if only_stuck && !report.dry_run {
         let last = board.last_trouble().map_or_else(String::new, |why| {
-            format!(", the last time: {}", Shown(&why))
+            format!(", the last time: {}", shown(&why))
         });
         exit = exit.worse(Exit::new(
             Code::Incomplete,
@@ -77,7 +81,7 @@ pub(super) fn judge(
         Ending::Down(why) => {
             exit = exit.worse(Exit::new(
                 Code::Incomplete,
-                format!("{pending} pending: {}", Shown(why)),
+                format!("{pending} pending: {}", shown(why)),
             ));
         }
         Ending::OutOfTime => {
@@ -89,7 +93,7 @@ pub(super) fn judge(
             exit = exit.worse(Exit::new(Code::Incomplete, what));
         }
         Ending::Broken(why) => {
-            exit = exit.worse(Exit::new(Code::Crm, Shown(why).to_string()));
+            exit = exit.worse(Exit::new(Code::Crm, shown(why)));
         }
     }
     if !report.dry_run && calls.pending > 0 {
@@ -98,7 +102,7 @@ pub(super) fn judge(
             .unwrap_or_else(|| "not sent yet".to_owned());
         exit = exit.worse(Exit::new(
             Code::Incomplete,
-            format!("{pending} pending: {}", Shown(&why)),
+            format!("{pending} pending: {}", shown(&why)),
         ));
     }
     if let Some(failure) = failure {

@@ -3,6 +3,7 @@
 mod answers;
 mod board;
 mod collisions;
+mod due;
 mod judge;
 mod last;
 mod missing;
@@ -27,6 +28,7 @@ use crate::delivery::{self, Stop};
 use crate::fault;
 use crate::intake::{self, Settings};
 use crate::ledger::{Access, Ledger, LedgerLock, Purpose};
+use crate::monitor::{Monitor, RunEnd};
 use crate::report::exit::{Code, Exit};
 use crate::report::text::{self, Remarks};
 use crate::report::{Mode, RunReport};
@@ -45,14 +47,45 @@ const INCREMENTAL_RUNTIME: Duration = Duration::from_secs(50 * 60);
 /// seconds itself, and then says what is wrong better than this can.
 const LEDGER_GRACE: Duration = Duration::from_secs(15);
 
+/// Whether a run is incremental or full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// As the arguments say.
+    Asked,
+    /// Whichever is due once the lock is held.
+    Due,
+}
+
 /// Runs `sync` and prints its report.
 pub async fn run(context: &Context, args: &SyncArgs) -> Ended {
     let config = context.load()?;
-    let (mut report, remarks) = match sync(context, &config, args).await {
-        Ok(done) => done,
-        Err(exit) => return Err(overdue(&config, exit).await),
+    // A slip of the pen is for the one who made it, and for no monitor.
+    window(&config, args, now().timestamp())?;
+    let monitor = if args.dry_run {
+        Monitor::nobody()
+    } else {
+        Monitor::new(&config)
     };
-    report.exit = overdue(&config, report.exit).await;
+    let done = sync(context, &config, args, Kind::Asked, &monitor).await;
+    conclude(context, &config, &monitor, done).await
+}
+
+/// Prints what a run came to, and tells those who watch.
+pub(super) async fn conclude(
+    context: &Context,
+    config: &Config,
+    monitor: &Monitor<'_>,
+    done: Result<(RunReport, Remarks), Exit>,
+) -> Ended {
+    let (mut report, remarks) = match done {
+        Ok(done) => done,
+        Err(exit) => {
+            let exit = overdue(config, exit).await;
+            monitor.tell(&exit).await;
+            return Err(exit);
+        }
+    };
+    report.exit = overdue(config, report.exit).await;
     if report.exit.alert || !context.quiet {
         match context.output {
             Output::Text => context.print(&text::render(&report, &remarks, config.source.timezone)),
@@ -64,6 +97,7 @@ pub async fn run(context: &Context, args: &SyncArgs) -> Ended {
             }
         }
     }
+    monitor.tell(&report.exit).await;
     Ok(report.exit)
 }
 
@@ -75,15 +109,12 @@ pub async fn sync(
     context: &Context,
     config: &Config,
     args: &SyncArgs,
+    kind: Kind,
+    monitor: &Monitor<'_>,
 ) -> Result<(RunReport, Remarks), Exit> {
-    let now = now().timestamp();
     let settings = Settings::new(config).map_err(|error| fail(Code::Usage, &error))?;
-    let window = window(config, args, now)?;
-    let mode = if args.full {
-        Mode::Full
-    } else {
-        Mode::Incremental
-    };
+    // What is wrong with it is said before a lock is waited for.
+    window(config, args, now().timestamp())?;
     let crm = target::connect(&config.target).map_err(|error| fail(Code::Usage, &error))?;
     let crm: Box<dyn CrmTarget> = if args.dry_run {
         Box::new(DryRun(crm))
@@ -102,6 +133,51 @@ pub async fn sync(
         })
     };
     fault::moment!("sync.locked");
+    monitor.begins();
+    let began = Instant::now();
+    let full = match kind {
+        Kind::Asked => args.full,
+        Kind::Due => due::full_is_due(config, now().timestamp()).await,
+    };
+    let args = &SyncArgs {
+        full,
+        ..args.clone()
+    };
+    let done = locked(context, config, args, &settings, crm.as_ref()).await;
+    let exit = match &done {
+        Ok((report, _)) => &report.exit,
+        Err(exit) => exit,
+    };
+    monitor
+        .ended(RunEnd {
+            ended: now().timestamp(),
+            exit_code: exit.code.number(),
+            mode: mode(args).as_str(),
+            took: began.elapsed(),
+        })
+        .await;
+    done
+}
+
+fn mode(args: &SyncArgs) -> Mode {
+    if args.full {
+        Mode::Full
+    } else {
+        Mode::Incremental
+    }
+}
+
+/// The work itself; the lock is held, unless nothing is written.
+async fn locked(
+    context: &Context,
+    config: &Config,
+    args: &SyncArgs,
+    settings: &Settings<'_>,
+    crm: &dyn CrmTarget,
+) -> Result<(RunReport, Remarks), Exit> {
+    let now = now().timestamp();
+    let window = window(config, args, now)?;
+    let mode = mode(args);
     // What a run may last, it may last from here on: waiting for another one is not its work.
     let began = Instant::now();
     let runtime = match (args.max_runtime, mode) {
@@ -126,8 +202,8 @@ pub async fn sync(
         let stage = Stage {
             context,
             config,
-            settings: &settings,
-            crm: crm.as_ref(),
+            settings,
+            crm,
             ledger: &ledger,
             deadline,
             dry_run: args.dry_run,

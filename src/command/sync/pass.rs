@@ -7,7 +7,6 @@ use super::connect_source;
 use super::judge::judge;
 use super::pipeline::{self, Pipeline, asked};
 use crate::cdr::window::Window;
-use crate::cli::Output;
 use crate::command::{Context, now};
 use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Summary};
@@ -84,7 +83,7 @@ impl Stage<'_> {
             recheck_before: begun
                 - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
         };
-        let progress = Progress::new(!context.quiet && context.output == Output::Text);
+        let progress = Progress::new(context.shows_progress());
         let board = Board::new(progress);
         let pipeline = Pipeline {
             ledger,
@@ -114,7 +113,7 @@ impl Stage<'_> {
                 let (summary, failure) = pipeline
                     .go(&mut intake, pass.undated, self.crm, limits)
                     .await;
-                remarks = remember(config, &intake);
+                remarks = remember(&intake);
                 let unread = intake.unread().map(|why| Exit::new(Code::Source, why));
                 (summary, failure.or(unread))
             }
@@ -161,12 +160,19 @@ impl Stage<'_> {
             exit: Exit::new(Code::Settled, "everything in the window is settled"),
             rebuilds: Vec::new(),
         });
-        report.exit = judge(&report, &summary, failure, &board, pass.fail_on_unmatched);
+        report.exit = judge(
+            &report,
+            &summary,
+            failure,
+            &board,
+            pass.fail_on_unmatched,
+            context.privacy,
+        );
         let record = RunRecord {
         ended: now().timestamp(),
         exit_code: report.exit.code.number(),
         reason: report.exit.reason.clone(),
-        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "missing": report.missing, "timings": report.timings}).to_string(),
+        counts: serde_json::json!({"rows": report.rows, "calls": report.calls, "collisions": report.collisions, "drift": report.drift, "stuck": report.stuck, "missing": report.missing, "timings": report.timings}).to_string(),
         requests_sent: report.requests.sent,
         requests_retried: report.requests.retried,
     };
@@ -206,9 +212,8 @@ async fn open_source<'a>(
     Intake::open(settings, source, profile, window).await
 }
 
-fn remember(config: &Config, intake: &Intake<'_>) -> Remarks {
+fn remember(intake: &Intake<'_>) -> Remarks {
     let mut notes = intake.notes();
-    notes.extend(config.monitor.unheard());
     if let TimeIndex::Missing(statement) = &intake.profile().index {
         notes.insert(
             0,

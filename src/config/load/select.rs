@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::NaiveTime;
+
 use super::super::SelectConfig;
 use super::super::names::{COLUMN_NAMES, is_column_name};
 use super::super::reader::{Section, shown};
@@ -27,9 +29,25 @@ pub(super) fn read(section: &Section<'_>) -> SelectConfig {
         withheld: withheld(section),
         filters: filters(&section.section("where")),
         recheck_unmatched: section.span("recheck_unmatched", 24 * HOUR),
+        full_at: full_at(section),
     };
     section.close();
     config
+}
+
+fn full_at(section: &Section<'_>) -> NaiveTime {
+    let default = NaiveTime::from_hms_opt(23, 0, 0).unwrap_or_default();
+    let Some(found) = section.filled("full_at") else {
+        return default;
+    };
+    NaiveTime::parse_from_str(found.value, "%H:%M").unwrap_or_else(|_| {
+        let message = format!(
+            "`select.full_at`: \"{}\" is no time of day; write hours and minutes, such as \"23:00\"",
+            shown(found.value)
+        );
+        section.problem(found.line, "full_at", message);
+        default
+    })
 }
 
 fn dispositions(section: &Section<'_>) -> Vec<Disposition> {
