@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub(crate) mod base64;
 pub mod mask;
 
 /// Shows hostile text on one line: control characters, escapes, newlines, bidi marks and other invisible characters

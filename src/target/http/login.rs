@@ -9,10 +9,9 @@ use digest_auth::{AuthContext, WwwAuthenticateHeader};
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use super::Fault;
 use super::challenge::{self, Challenge};
 use super::digest::{carries_nonce, strongest};
-use super::{Secrets, base64};
+use super::{Fault, Secrets};
 
 /// User names from this length on are struck out of texts.
 const SHORTEST_NAME: usize = 4;
@@ -227,7 +226,7 @@ impl State {
 pub(crate) fn basic(user: &str, password: &str) -> String {
     format!(
         "Basic {}",
-        base64::encode(format!("{user}:{password}").as_bytes())
+        crate::text::base64::encode(format!("{user}:{password}").as_bytes())
     )
 }
 

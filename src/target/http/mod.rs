@@ -22,7 +22,6 @@ use self::login::{Login, User};
 pub use self::secrets::Secrets;
 use crate::config::TargetConfig;
 
-mod base64;
 pub(crate) mod challenge;
 mod cookies;
 mod digest;

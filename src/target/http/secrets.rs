@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::base64;
+use crate::text::base64;
 
 /// Shorter pieces than this are struck out only where a secret stands as it is: of a Base64 text they prove nothing.
 const SHORTEST_PIECE: usize = 6;

@@ -1,9 +1,10 @@
-//! Base64 (RFC 4648, section 4): written for `Authorization`, recognised where a server repeats it.
+//! Base64 (RFC 4648, section 4): written for `Authorization` and for the digest of a style sheet, recognised where a server
+//! repeats it.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The bytes with padding.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let at = |n: usize| u32::from(chunk.get(n).copied().unwrap_or(0));
@@ -22,7 +23,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 
 /// What every Base64 text contains that was made of a longer one with these bytes in it: one form for each of the three
 /// places in a group of three bytes where they can begin.
-pub(super) fn inside(bytes: &[u8]) -> [String; 3] {
+pub(crate) fn inside(bytes: &[u8]) -> [String; 3] {
     [0, 1, 2].map(|before: usize| {
         let mut padded = vec![0; before];
         padded.extend_from_slice(bytes);
