@@ -34,6 +34,7 @@ mod runs;
 mod schema;
 mod selection;
 mod store;
+mod survey;
 mod watch;
 
 pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Stage, UnfinishedDeletion};
@@ -54,6 +55,7 @@ pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
 pub use selection::Selection;
 pub use store::Access;
+pub use survey::{Besides, Surveyed, SurveyedForm, Surveyor};
 
 use chrono::NaiveDate;
 
@@ -533,6 +535,36 @@ impl Ledger {
                 numbers::uses(store, party, &instants, |one| seen(&mut state, one))?;
                 Ok(state)
             })
+            .await
+    }
+
+    /// Shows everything in these instants (Unix seconds) to the surveyor, as it is at one moment, and gives it back.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn survey<S: Surveyor>(
+        &self,
+        instants: Range<i64>,
+        mut surveyor: S,
+    ) -> Result<S, LedgerError> {
+        self.door
+            .ask(move |store| {
+                survey::survey(store, &instants, &mut surveyor)?;
+                Ok(surveyor)
+            })
+            .await
+    }
+
+    /// The instants (Unix seconds) of calls that are known by their start and number; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn instants(
+        &self,
+        calls: Vec<(ColumnTime, i64)>,
+    ) -> Result<Vec<Option<i64>>, LedgerError> {
+        self.door
+            .ask(move |store| survey::instants(store, &calls))
             .await
     }
 

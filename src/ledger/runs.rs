@@ -56,6 +56,10 @@ pub struct Run {
 pub(super) const SELECT: &str = "SELECT r.id, r.mode, r.since, r.until, s.fingerprint, r.started, r.ended, r.exit_code, r.reason, \
      r.counts, r.requests_sent, r.requests_retried FROM runs r JOIN settings s ON s.id = r.settings";
 
+/// The same without what is long.
+pub(super) const BRIEF: &str = "SELECT r.id, r.mode, r.since, r.until, '', r.started, r.ended, r.exit_code, r.reason, '', r.requests_sent, \
+     r.requests_retried FROM runs r";
+
 pub(super) fn start(store: &mut Store, run: &RunStart) -> Result<RunId, Fault> {
     let next: i64 = store.db.query_row(
         "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0) + 1",
