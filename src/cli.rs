@@ -9,8 +9,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::text::Shown;
 
 mod install;
+mod report;
 
 pub use install::{AdoptArgs, CompletionsArgs, InitArgs, ManArgs, Shell};
+pub use report::ReportArgs;
 
 /// Copies the calls of a phone system into a CRM: completely, once, under the right number.
 #[derive(Debug, Parser)]
@@ -143,6 +145,11 @@ pub enum Command {
     Held(HeldArgs),
     /// Last runs, age of the last success, counts by state
     Status,
+    /// What the ledger holds of a window: one page with charts, or a summary
+    #[command(
+        after_help = "Examples:\n  cdrelay report                        a summary, here\n  cdrelay report --html report.html     a page to open in a browser, or to print\n  cdrelay report --html week.html --since 2026-11-16 --mask"
+    )]
+    Report(ReportArgs),
     /// Write a configuration after a few questions
     #[command(
         after_help = "Examples:\n  cdrelay init\n  cdrelay init --yes --target-url https://crm.example.com --token-file token\n  cdrelay init --ledger"

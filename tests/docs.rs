@@ -20,6 +20,10 @@ use clap::CommandFactory as _;
 
 #[path = "support/command_line.rs"]
 mod command_line;
+#[path = "support/shown.rs"]
+mod shown;
+
+use shown::{blocks, printed_as_shown};
 
 /// A configuration that lacks nothing and has no rules, for pieces of one to be added to.
 const BASE: &str = r#"[source]
@@ -43,20 +47,6 @@ fn read(path: &str) -> String {
 
 fn readme() -> String {
     read("README.md")
-}
-
-/// The contents of the fenced blocks of one language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    let fence = format!("```{language}\n");
-    while let Some(at) = rest.find(&fence) {
-        let body = &rest[at + fence.len()..];
-        let end = body.find("```").expect("a block has an end");
-        found.push(body[..end].to_owned());
-        rest = &body[end..];
-    }
-    found
 }
 
 /// The text without its fenced blocks.
@@ -590,43 +580,6 @@ fn every_link_of_readme_leads_somewhere() {
         {
             assert!(root().join(&path).exists(), "{path}");
         }
-    }
-}
-
-/// Numbers, and blanks in a row, differ from run to run.
-fn shape(line: &str) -> String {
-    let mut shape = String::new();
-    for c in line.trim_end().chars() {
-        let c = if c.is_ascii_digit() { '0' } else { c };
-        let repeated = matches!(c, '0' | ' ') && shape.ends_with(c);
-        if !repeated {
-            shape.push(c);
-        }
-    }
-    shape
-}
-
-/// Every line of `shown`, in order, is one of `printed`; where lines are left out, `[…]` says so.
-#[track_caller]
-fn printed_as_shown(shown: &str, printed: &str) {
-    let mut lines = printed.lines().map(shape);
-    let mut skipping = false;
-    for line in shown.lines() {
-        if line == "[…]" {
-            skipping = true;
-            continue;
-        }
-        let wanted = shape(line);
-        let found = if skipping {
-            lines.any(|line| line == wanted)
-        } else {
-            lines.next().is_some_and(|line| line == wanted)
-        };
-        assert!(
-            found,
-            "the program does not print `{line}` there:\n{printed}"
-        );
-        skipping = false;
     }
 }
 

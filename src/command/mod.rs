@@ -33,12 +33,14 @@ mod log;
 pub mod man;
 mod panic;
 pub mod rebuild;
+pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod status;
 pub mod sync;
 mod terminal;
 pub mod unmatched;
+mod whole_file;
 pub mod why;
 
 /// How a verb ends; the error side is for `?`.
@@ -140,6 +142,7 @@ async fn verb(context: &Context, command: &Command) -> Ended {
         Command::Held(args) => held::run(context, args).await,
         Command::Unmatched(args) => unmatched::run(context, args).await,
         Command::Status => status::run(context).await,
+        Command::Report(args) => report::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Adopt(args) => adopt::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,

@@ -1,12 +1,18 @@
 //! What a run adds up to, and how it is shown: the numbers here, the words in [`text`], the verdict in [`exit`], the figures
 //! over all runs in [`metrics`].
+//!
+//! What many runs came to is the report's business: [`figures`] adds up what the ledger holds, [`summary`] says it in
+//! words, [`page`] shows it as one HTML page.
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 pub mod csv;
 pub mod exit;
+pub mod figures;
 pub mod metrics;
+pub mod page;
+pub mod summary;
 pub mod text;
 
 use exit::Exit;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::{Context, Ended, fail, now, sync};
+use super::{Context, Ended, fail, now, report, sync};
 use crate::cli::{DemoArgs, Output, SyncArgs};
 use crate::config;
 use crate::monitor::Monitor;
@@ -66,6 +66,8 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Ended {
             break;
         }
     }
+    let page = stage.dir.join("report.html");
+    report::leave_page(&config, &page).await?;
     let stats = stage.crm.stats();
     match context.output {
         Output::Text => context.print(&stage.farewell(stats.calls)),
@@ -74,6 +76,7 @@ pub async fn run(context: &Context, args: &DemoArgs) -> Ended {
             "rows": stage.table.rows,
             "runs": reports,
             "crm_calls": stats.calls,
+            "report": page,
         })),
     }
     stage.crm.stop();
@@ -165,7 +168,8 @@ impl Stage {
              cdrelay.toml   the configuration, a start for your own\n  \
              cdr.sqlite     the PBX's table\n  \
              contacts.txt   the numbers the CRM knows\n  \
-             ledger.db      what became of every call\n\n\
+             ledger.db      what became of every call\n  \
+             report.html    the same in charts, for a browser\n\n\
              Look around:\n  \
              cdrelay --config {config} explain 95550142 902125550142\n  \
              cdrelay --config {config} calls --state unmatched\n  \
