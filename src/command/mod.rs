@@ -32,7 +32,9 @@ pub mod init;
 mod log;
 pub mod man;
 mod panic;
+pub mod purge;
 pub mod rebuild;
+pub mod reconcile;
 pub mod report;
 pub mod run;
 pub mod sandbox;
@@ -158,6 +160,8 @@ async fn verb(context: &Context, cli: &Cli) -> Ended {
         Command::Calls(args) => calls::run(context, args).await,
         Command::Held(args) => held::run(context, args).await,
         Command::Unmatched(args) => unmatched::run(context, args).await,
+        Command::Reconcile(args) => reconcile::run(context, args).await,
+        Command::Purge(args) => purge::run(context, args).await,
         Command::Status => status::run(context).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
