@@ -67,6 +67,12 @@ pub struct Identity {
     pub destination: RawNumber,
 }
 
+impl AsRef<Self> for Identity {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// How a call ended, as Asterisk's `cdr.h` numbers and names it.
 ///
 /// Numbers: 0 and 1 NO ANSWER, 2 FAILED, 4 BUSY, 8 ANSWERED, 16 CONGESTION, 32 CANCEL.
@@ -93,6 +99,14 @@ impl Disposition {
     /// and asterCC's `ANSWER` counts as answered.
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        // As Asterisk writes them, and so nearly every row.
+        match text {
+            "ANSWERED" => return Self::Answered,
+            "NO ANSWER" => return Self::NoAnswer,
+            "BUSY" => return Self::Busy,
+            "FAILED" => return Self::Failed,
+            _ => {}
+        }
         let plain: String = text
             .chars()
             .filter(|c| !matches!(c, ' ' | '-' | '_'))
@@ -179,33 +193,35 @@ pub struct WireForm {
     pub form: Option<String>,
 }
 
+impl AsRef<Self> for WireForm {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl WireForm {
     /// First eight bytes of a SHA-256 over the three texts that a NiMbox-style CRM keys a call by. An index, not a
     /// proof: whoever finds two calls with equal hashes compares the texts.
     #[must_use]
     pub fn key_hash(&self) -> i64 {
-        digest([
-            self.initiated.as_bytes(),
-            self.source.0.as_bytes(),
-            self.destination.0.as_bytes(),
-        ])
+        self.borrowed().key_hash()
     }
 
     /// The same over everything the CRM gets: differs when a rule, the zone, the rendering or the row changed.
     #[must_use]
     pub fn content_hash(&self) -> i64 {
-        let url = self.url.as_deref().unwrap_or("");
-        // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
-        if let Some(form) = &self.form {
-            return digest([form.as_bytes()]);
+        self.borrowed().content_hash()
+    }
+
+    fn borrowed(&self) -> WireFormRef<'_> {
+        WireFormRef {
+            initiated: &self.initiated,
+            source: self.source.as_str(),
+            destination: self.destination.as_str(),
+            duration: self.duration,
+            url: self.url.as_deref(),
+            form: self.form.as_deref(),
         }
-        digest([
-            self.initiated.as_bytes(),
-            self.source.0.as_bytes(),
-            self.destination.0.as_bytes(),
-            self.duration.to_string().as_bytes(),
-            url.as_bytes(),
-        ])
     }
 
     /// Whether both give one key on a CRM that keys calls by start, source and destination.
@@ -217,14 +233,78 @@ impl WireForm {
     }
 }
 
+/// A [`WireForm`] whose texts are somebody else's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WireFormRef<'a> {
+    pub(crate) initiated: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) destination: &'a str,
+    pub(crate) duration: u64,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) form: Option<&'a str>,
+}
+
+impl WireFormRef<'_> {
+    pub(crate) fn key_hash(&self) -> i64 {
+        digest([
+            self.initiated.as_bytes(),
+            self.source.as_bytes(),
+            self.destination.as_bytes(),
+        ])
+    }
+
+    pub(crate) fn content_hash(&self) -> i64 {
+        // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
+        if let Some(form) = self.form {
+            return digest([form.as_bytes()]);
+        }
+        let mut digits = [0; 20];
+        digest([
+            self.initiated.as_bytes(),
+            self.source.as_bytes(),
+            self.destination.as_bytes(),
+            decimal(self.duration, &mut digits),
+            self.url.unwrap_or("").as_bytes(),
+        ])
+    }
+}
+
+/// A number as text, without room of its own.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
 /// First eight bytes of a SHA-256 over length-prefixed parts, as a signed number that SQLite can index.
 #[must_use]
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> i64 {
+    // One piece where it is short, as it mostly is: the hash takes it in whole blocks.
+    let mut piece = [0; 256];
+    let mut filled = 0;
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+        let length = (part.len() as u64).to_le_bytes();
+        for bytes in [&length[..], part] {
+            if filled + bytes.len() > piece.len() {
+                hash.update(&piece[..filled]);
+                filled = 0;
+            }
+            if bytes.len() > piece.len() {
+                hash.update(bytes);
+            } else {
+                piece[filled..filled + bytes.len()].copy_from_slice(bytes);
+                filled += bytes.len();
+            }
+        }
     }
+    hash.update(&piece[..filled]);
     let bytes: [u8; 32] = hash.finalize().into();
     i64::from_le_bytes([
         bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],

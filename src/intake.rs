@@ -40,6 +40,12 @@ pub struct Candidate {
     pub today: Today,
 }
 
+impl AsRef<Identity> for Candidate {
+    fn as_ref(&self) -> &Identity {
+        &self.call.identity
+    }
+}
+
 /// The calls of one slice, ordered by identity.
 #[derive(Debug)]
 pub struct Batch {

@@ -534,7 +534,10 @@ fn intents_survive_a_kill_and_are_due() {
                 resend: false,
                 recheck_before: 0,
             };
-            assert_eq!(plan(Some(&entries[1]), None, &ctx).action, Action::Resend);
+            assert_eq!(
+                plan(Some(entries[1].standing()), None, &ctx).action,
+                Action::Resend
+            );
             assert_eq!(entries[1].wire, intent(2).wire);
             ledger.close().await.unwrap();
         }

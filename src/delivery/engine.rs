@@ -3,12 +3,15 @@
 //! A call is in one place at a time: `queue`, `flights`, `retries`, `held_back`, `outbox`. It leaves through the last
 //! one, or through [`Engine::close`].
 
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use slab::Slab;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::chance::Chance;
@@ -35,8 +38,8 @@ pub(super) struct Engine<'a, T> {
     queue: VecDeque<Waiting<T>>,
     /// Calls between two attempts.
     retries: BinaryHeap<Retry<T>>,
-    /// Calls whose answer is out, by the number of their request.
-    flights: HashMap<u64, Flight<T>>,
+    /// Calls whose answer is out, each at the place that its request carries.
+    flights: Slab<Flight<T>>,
     /// The requests of `flights`.
     pub(super) in_flight: FuturesUnordered<BoxFuture<'a, Landing>>,
     /// Refused calls, until it is known whether refusals are to be believed.
@@ -54,9 +57,7 @@ pub(super) struct Engine<'a, T> {
     /// The CRM does not speak as agreed: from here on it rejects nothing.
     broken: bool,
     ending: Option<Ending>,
-    /// Requests started, by which `flights` are numbered.
-    requests: u64,
-    /// Of those, requests that may have reached the CRM.
+    /// Requests that may have reached the CRM.
     sent: u64,
     /// Calls that any of these were for.
     reached: u64,
@@ -80,7 +81,7 @@ impl<'a, T> Engine<'a, T> {
             chance: Chance::new(),
             queue: VecDeque::new(),
             retries: BinaryHeap::new(),
-            flights: HashMap::new(),
+            flights: Slab::new(),
             in_flight: FuturesUnordered::new(),
             held_back: Vec::new(),
             outbox: VecDeque::new(),
@@ -90,7 +91,6 @@ impl<'a, T> Engine<'a, T> {
             answers_awaited: false,
             broken: false,
             ending: None,
-            requests: 0,
             sent: 0,
             reached: 0,
             unconnected: 0,
@@ -105,6 +105,19 @@ impl<'a, T> Engine<'a, T> {
     pub(super) fn take(&mut self, batch: Vec<Parcel<T>>) {
         self.answers_awaited |= batch.is_empty();
         self.queue.extend(batch.into_iter().map(Waiting::new));
+    }
+
+    /// Gives back what there is room for.
+    pub(super) fn hand_back(&mut self, settled: &mpsc::Sender<Settled<T>>) {
+        while let Some(back) = self.outbox.pop_front() {
+            match settled.try_send(back) {
+                Ok(()) => {}
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => {
+                    self.outbox.push_front(back);
+                    return;
+                }
+            }
+        }
     }
 
     /// Room for another batch: a little before the last one runs out, so that latency never waits for reading. While the
@@ -181,7 +194,7 @@ impl<'a, T> Engine<'a, T> {
         let Some(Flight {
             mut waiting,
             started,
-        }) = self.flights.remove(&landing.request)
+        }) = self.flights.try_remove(landing.place)
         else {
             return;
         };
@@ -243,7 +256,7 @@ impl<'a, T> Engine<'a, T> {
         }
         self.in_flight.clear();
         // A request that was given up may or may not have had its effect: it was tried, and there is no verdict.
-        for mut flight in std::mem::take(&mut self.flights).into_values() {
+        for (_, mut flight) in std::mem::take(&mut self.flights) {
             self.leave(&mut flight.waiting);
             let why = "the run was stopped before the CRM answered".to_owned();
             let fate = if self.holds_unknown {
@@ -322,11 +335,9 @@ impl<'a, T> Engine<'a, T> {
         }
         self.pace.started(now);
         self.first_request.get_or_insert(now);
-        self.requests += 1;
-        let request = self.requests;
         let (target, call) = (self.target, Arc::clone(&waiting.call));
         let (started, deadline) = (now, self.limits.request_deadline);
-        self.flights.insert(request, Flight { waiting, started });
+        let place = self.flights.insert(Flight { waiting, started });
         self.in_flight.push(Box::pin(async move {
             // A target keeps its own deadline; one that does not must not hang the run.
             let outcome = match tokio::time::timeout(deadline, target.deliver(&call)).await {
@@ -340,7 +351,7 @@ impl<'a, T> Engine<'a, T> {
                     retry_after: None,
                 }),
             };
-            Landing { request, outcome }
+            Landing { place, outcome }
         }));
     }
 

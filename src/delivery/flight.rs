@@ -34,7 +34,8 @@ pub(super) struct Flight<T> {
 
 /// A request that came to its end.
 pub(super) struct Landing {
-    pub(super) request: u64,
+    /// Where its call waits.
+    pub(super) place: usize,
     pub(super) outcome: Outcome,
 }
 

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::stream::StreamExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -180,6 +181,7 @@ pub async fn deliver<T>(
             engine.end(Ending::Unheard);
             break;
         }
+        engine.hand_back(&settled);
         let wake = earlier(engine.fill(), grace);
         if engine.is_over(open) || grace.is_some_and(|at| Instant::now() >= at) {
             break;
@@ -193,7 +195,13 @@ pub async fn deliver<T>(
                     permit.send(back);
                 }
             }
-            Some(landing) = engine.in_flight.next(), if !engine.in_flight.is_empty() => engine.land(landing),
+            Some(landing) = engine.in_flight.next(), if !engine.in_flight.is_empty() => {
+                engine.land(landing);
+                // Answers come in crowds: one look at everything else serves all that are here.
+                while let Some(Some(landing)) = engine.in_flight.next().now_or_never() {
+                    engine.land(landing);
+                }
+            }
             batch = incoming.recv(), if open && engine.is_hungry() => match batch {
                 Some(batch) => engine.take(batch),
                 None => open = false,

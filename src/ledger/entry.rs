@@ -212,7 +212,34 @@ pub struct Entry {
     pub wire: Option<WireForm>,
 }
 
+/// Where a call stands: all of its entry that bears on the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What became of it.
+    pub state: State,
+    /// As [`Entry::pending`].
+    pub pending: Option<PendingReason>,
+    /// As [`Entry::last_attempt`].
+    pub last_attempt: Option<i64>,
+    /// As [`Entry::content_hash`].
+    pub content_hash: i64,
+    /// As [`Entry::drift`].
+    pub drift: bool,
+}
+
 impl Entry {
+    /// What of it bears on the plan.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            pending: self.pending,
+            last_attempt: self.last_attempt,
+            content_hash: self.content_hash,
+            drift: self.drift,
+        }
+    }
+
     /// Whether it got no verdict in so many runs that the others go first.
     #[must_use]
     pub fn is_stuck(&self) -> bool {

@@ -41,7 +41,7 @@ mod watch;
 
 pub use deletion::{Begun, DeletionId, DeletionPlan, Purpose, Stage, UnfinishedDeletion};
 pub use entry::{
-    Collision, Entry, Intent, Missing, PendingReason, Recorded, STUCK_AFTER, State, Wires,
+    Collision, Entry, Intent, Missing, PendingReason, Recorded, STUCK_AFTER, Standing, State, Wires,
 };
 pub use error::LedgerError;
 pub use figures::Totals;
@@ -65,6 +65,7 @@ use chrono::NaiveDate;
 
 use crate::call::{ColumnTime, Identity, PhoneNumber, WireForm};
 use crate::target;
+use list::Look;
 use store::Door;
 
 /// A handle on an open ledger, for one job. Clones share the one thread, which ends with [`Ledger::close`] or with the
@@ -139,6 +140,37 @@ impl Ledger {
             .await
     }
 
+    /// Where each of these calls stands, which must come in the order of identities; `None` for those that are not
+    /// known. The calls are handed back as they came.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn standings<C: AsRef<Identity> + Send + 'static>(
+        &self,
+        calls: Vec<C>,
+    ) -> Result<(Vec<C>, Vec<Option<Standing>>), LedgerError> {
+        self.door
+            .ask(move |store| {
+                let found = read::standings(store, &calls)?;
+                Ok((calls, found))
+            })
+            .await
+    }
+
+    /// The entries of these calls, in their order; `None` for those that are not known.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn entries_of(
+        &self,
+        calls: Vec<Identity>,
+        wires: Wires,
+    ) -> Result<Vec<Option<Entry>>, LedgerError> {
+        self.door
+            .ask(move |store| read::entries_of(store, &calls, wires))
+            .await
+    }
+
     /// The calls that start in `range` and are pending or in flight, ordered by identity, those after `after`, at most
     /// `limit`, without their wire forms. Fewer than `limit`: there are no more.
     ///
@@ -156,13 +188,19 @@ impl Ledger {
     }
 
     /// Who owns the wire key of each form, among the calls of this job: the first that was frozen with it and
-    /// [holds its key](Entry::holds_its_key).
+    /// [holds its key](Entry::holds_its_key). The forms are handed back as they came.
     ///
     /// # Errors
     /// [`LedgerError`]
-    pub async fn owners(&self, forms: Vec<WireForm>) -> Result<Vec<Option<Identity>>, LedgerError> {
+    pub async fn owners<F: AsRef<WireForm> + Send + 'static>(
+        &self,
+        forms: Vec<F>,
+    ) -> Result<(Vec<F>, Vec<Option<Identity>>), LedgerError> {
         self.door
-            .ask(move |store| read::owners(store, &forms))
+            .ask(move |store| {
+                let found = read::owners(store, &forms)?;
+                Ok((forms, found))
+            })
             .await
     }
 
@@ -710,7 +748,19 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unusable`] where anything does not hold together.
     pub async fn integrity(&self) -> Result<(), LedgerError> {
-        self.door.ask(|store| list::integrity(store)).await
+        self.door
+            .ask(|store| list::integrity(store, Look::WithIndices))
+            .await
+    }
+
+    /// The same without the indices, which hold nothing that the tables do not: for the end of a run.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unusable`] where anything does not hold together.
+    pub async fn soundness(&self) -> Result<(), LedgerError> {
+        self.door
+            .ask(|store| list::integrity(store, Look::Whole))
+            .await
     }
 
     /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before

@@ -1,6 +1,6 @@
 //! What to do about a call: pure, by what the ledger holds and what today's settings would send.
 
-use super::entry::{Entry, PendingReason, State};
+use super::entry::{PendingReason, Standing, State};
 
 /// What of the run bears on the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub enum Action {
 /// call. A call that is known is sent with its frozen bytes whatever `today` says, one exception aside: after a
 /// confirmed deletion for `rebuild` nothing of it is left at the CRM, so today's form (or drop) takes its place.
 #[must_use]
-pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Decision {
-    let Some(entry) = entry else {
+pub fn plan(known: Option<Standing>, today: Option<i64>, ctx: &PlanContext) -> Decision {
+    let Some(known) = known else {
         let action = if today.is_some() {
             Action::Send
         } else {
@@ -59,11 +59,11 @@ pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Dec
             drift: false,
         };
     };
-    let action = match entry.state {
+    let action = match known.state {
         State::Delivered if ctx.resend => Action::Resend,
         State::Delivered => Action::Settled,
         // Nothing of it is at the CRM: today's form, or nothing.
-        State::Pending | State::Withdrawn if entry.pending == Some(PendingReason::Rebuild) => {
+        State::Pending | State::Withdrawn if known.pending == Some(PendingReason::Rebuild) => {
             if today.is_some() {
                 Action::Send
             } else {
@@ -72,7 +72,7 @@ pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Dec
         }
         State::Withdrawn if ctx.resend => Action::Resend,
         State::Withdrawn => Action::Withdrawn,
-        State::Unmatched if ctx.full || ctx.resend || rested(entry, ctx) => Action::Recheck,
+        State::Unmatched if ctx.full || ctx.resend || rested(&known, ctx) => Action::Recheck,
         State::Unmatched => Action::Settled,
         State::Rejected if ctx.full || ctx.resend => Action::Resend,
         State::Rejected => Action::Settled,
@@ -83,22 +83,22 @@ pub fn plan(entry: Option<&Entry>, today: Option<i64>, ctx: &PlanContext) -> Dec
     let drift = match action {
         Action::Send | Action::Dropped | Action::Withdrawn => false,
         Action::Resend | Action::Recheck | Action::Settled | Action::Held => {
-            today != Some(entry.content_hash)
+            today != Some(known.content_hash)
         }
     };
     Decision { action, drift }
 }
 
 /// Whether an unmatched call has rested long enough to be asked about again.
-fn rested(entry: &Entry, ctx: &PlanContext) -> bool {
-    entry.last_attempt.is_none_or(|at| at < ctx.recheck_before)
+fn rested(known: &Standing, ctx: &PlanContext) -> bool {
+    known.last_attempt.is_none_or(|at| at < ctx.recheck_before)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::call::{ColumnTime, Fold, Identity, RawNumber};
-    use crate::ledger::Missing;
+    use crate::ledger::{Entry, Missing};
     use crate::target::Receipt;
 
     /// Content hash of the frozen form of every entry here.
@@ -150,10 +150,14 @@ mod tests {
                 action,
                 drift: false,
             };
-            assert_eq!(plan(Some(entry), Some(FROZEN), ctx), expected, "{ctx:?}");
+            assert_eq!(
+                plan(Some(entry.standing()), Some(FROZEN), ctx),
+                expected,
+                "{ctx:?}"
+            );
         }
         for (today, drift) in [Some(OTHER), None].into_iter().zip(drifts) {
-            let decision = plan(Some(entry), today, &INCREMENTAL);
+            let decision = plan(Some(entry.standing()), today, &INCREMENTAL);
             assert_eq!(decision.drift, drift, "{today:?}");
             if entry.pending != Some(PendingReason::Rebuild) {
                 assert_eq!(decision.action, actions[0], "today's form decides nothing");
@@ -206,7 +210,7 @@ mod tests {
             let pending = entry(state, Some(PendingReason::Rebuild), Some(0));
             check(&pending, [Action::Send; 3], [false, false]);
             for ctx in [INCREMENTAL, FULL, RESEND] {
-                let action = |today| plan(Some(&pending), today, &ctx).action;
+                let action = |today| plan(Some(pending.standing()), today, &ctx).action;
                 assert_eq!(action(Some(OTHER)), Action::Send);
                 assert_eq!(action(None), Action::Dropped);
             }
@@ -233,7 +237,7 @@ mod tests {
     fn an_unmatched_call_is_asked_about_again_once_it_has_rested() {
         let action = |last| {
             plan(
-                Some(&entry(State::Unmatched, None, last)),
+                Some(entry(State::Unmatched, None, last).standing()),
                 None,
                 &INCREMENTAL,
             )

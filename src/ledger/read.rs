@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-use super::entry::{Entry, Missing, PendingReason, State, Wires};
+use super::entry::{Entry, Missing, PendingReason, Standing, State, Wires};
 use super::error::Fault;
 use super::store::Store;
 use crate::call::{ColumnTime, Fold, Identity, PhoneNumber, RawNumber, WireForm};
@@ -28,9 +28,6 @@ pub(super) const COLUMNS: &str = concat!(
      w.initiated, w.source, w.destination, w.duration, w.url, w.form, ",
     unanswered!()
 );
-
-/// How many these are.
-pub(super) const WIDTH: usize = 21;
 
 pub(super) fn entries(
     store: &Store,
@@ -72,6 +69,85 @@ pub(super) fn entries(
         found.push(entry(row)?);
     }
     Ok(found)
+}
+
+/// Where each of these calls stands, which come in the order of identities; `None` for those that are not known. One walk
+/// over the calls between the first and the last of them.
+pub(super) fn standings<C: AsRef<Identity>>(
+    store: &Store,
+    calls: &[C],
+) -> Result<Vec<Option<Standing>>, Fault> {
+    let mut found = vec![None; calls.len()];
+    let (Some(first), Some(last)) = (calls.first(), calls.last()) else {
+        return Ok(found);
+    };
+    let mut statement = store.db.prepare_cached(
+        "SELECT start, fold, source, destination, state, iif(state = 1, prior_reason, reason), last_attempt, \
+         content_hash, drift FROM calls WHERE job = ?1 AND start >= ?2 AND start <= ?3 \
+         ORDER BY start, fold, source, destination",
+    )?;
+    let mut rows = statement.query((store.job, first.as_ref().start.0, last.as_ref().start.0))?;
+    fault::point!("ledger.standings");
+    let mut at = 0;
+    while let Some(row) = rows.next()? {
+        let known: (i64, u8, &str, &str) = (
+            row.get(0)?,
+            row.get(1)?,
+            row.get_ref(2)?.as_str().map_err(|_| Fault::Damaged)?,
+            row.get_ref(3)?.as_str().map_err(|_| Fault::Damaged)?,
+        );
+        let order = |call: &C| {
+            let id = call.as_ref();
+            let asked = (
+                id.start.0,
+                id.fold.0,
+                id.source.as_str(),
+                id.destination.as_str(),
+            );
+            asked.cmp(&known)
+        };
+        while calls.get(at).is_some_and(|call| order(call).is_lt()) {
+            at += 1;
+        }
+        let Some(call) = calls.get(at) else { break };
+        if order(call).is_eq() {
+            found[at] = Some(Standing {
+                state: state(row.get(4)?)?,
+                pending: reason(row.get(5)?)?,
+                last_attempt: row.get(6)?,
+                content_hash: row.get(7)?,
+                drift: row.get(8)?,
+            });
+            at += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// The entries of these calls, one by one, in their order; a call that is not known has none.
+pub(super) fn entries_of(
+    store: &Store,
+    wanted: &[Identity],
+    wires: Wires,
+) -> Result<Vec<Option<Entry>>, Fault> {
+    let tx = one_view(store)?;
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM calls c LEFT JOIN wire_forms w ON w.call = c.id AND (?6 OR c.state > 1) \
+         WHERE c.job = ?1 AND c.start = ?2 AND c.fold = ?3 AND c.source = ?4 AND c.destination = ?5"
+    ))?;
+    let one = |id: &Identity| {
+        let mut rows = statement.query((
+            store.job,
+            id.start.0,
+            id.fold.0,
+            id.source.as_str(),
+            id.destination.as_str(),
+            wires == Wires::All,
+        ))?;
+        rows.next()?.map(entry).transpose()
+    };
+    fault::point!("ledger.entries_of");
+    wanted.iter().map(one).collect()
 }
 
 /// The words under which calls are rejected now, each once, at most `limit`.
@@ -124,30 +200,37 @@ pub(super) fn due(
     Ok(found)
 }
 
-pub(super) fn owners(store: &Store, forms: &[WireForm]) -> Result<Vec<Option<Identity>>, Fault> {
+pub(super) fn owners<F: AsRef<WireForm>>(
+    store: &Store,
+    forms: &[F],
+) -> Result<Vec<Option<Identity>>, Fault> {
     // Without the hints, SQLite prefers to walk the whole table in the order of `call`.
-    let mut statement = store.db.prepare_cached(
-        "SELECT c.start, c.fold, c.source, c.destination \
+    let tx = one_view(store)?;
+    let mut statement = tx.prepare_cached(
+        "SELECT c.start, c.fold, c.source, c.destination, w.call \
          FROM wire_forms w INDEXED BY wire_forms_key \
          CROSS JOIN calls c ON c.job = w.job AND c.start = w.start AND c.id = w.call \
-         WHERE w.job = ?1 AND w.key_hash = ?2 AND w.initiated = ?3 AND w.source = ?4 AND w.destination = ?5 \
-         AND iif(c.state = 1, c.prior_reason, c.reason) IS NOT 4 AND NOT (c.state IN (4, 5) AND c.missing <> 0) \
-         ORDER BY +w.call LIMIT 1",
+         WHERE w.job = ?1 AND w.initiated = ?2 AND w.key_hash = ?3 AND w.source = ?4 AND w.destination = ?5 \
+         AND iif(c.state = 1, c.prior_reason, c.reason) IS NOT 4 AND NOT (c.state IN (4, 5) AND c.missing <> 0)",
     )?;
-    let owner = |form: &WireForm| {
-        statement
-            .query_row(
-                (
-                    store.job,
-                    form.key_hash(),
-                    &form.initiated,
-                    form.source.as_str(),
-                    form.destination.as_str(),
-                ),
-                |row| identity(row, 0),
-            )
-            .optional()
-            .map_err(Fault::from)
+    let owner = |form: &F| {
+        let form = form.as_ref();
+        let mut rows = statement.query((
+            store.job,
+            &form.initiated,
+            form.key_hash(),
+            form.source.as_str(),
+            form.destination.as_str(),
+        ))?;
+        // Mostly there is none, and seldom more than one: sorting them would cost more than all the rest.
+        let mut first: Option<(i64, Identity)> = None;
+        while let Some(row) = rows.next()? {
+            let call: i64 = row.get(4)?;
+            if first.as_ref().is_none_or(|(known, _)| call < *known) {
+                first = Some((call, identity(row, 0)?));
+            }
+        }
+        Ok(first.map(|(_, identity)| identity))
     };
     forms.iter().map(owner).collect()
 }
@@ -189,6 +272,11 @@ pub(super) fn unmatched_followers(
         }
     }
     Ok(found)
+}
+
+/// One transaction for many small questions: each by itself would lock the file and let it go again.
+fn one_view(store: &Store) -> Result<Transaction<'_>, Fault> {
+    Ok(store.db.unchecked_transaction()?)
 }
 
 /// The key columns from column `at` on.

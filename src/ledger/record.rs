@@ -1,6 +1,6 @@
 //! What a run tells the ledger: intents before requests leave, outcomes before they are counted.
 
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{CachedStatement, OptionalExtension, Statement, Transaction};
 
 use super::entry::{Intent, PendingReason, Recorded, State};
 use super::error::Fault;
@@ -25,13 +25,15 @@ pub(super) fn intents(store: &mut Store, run: RunId, intents: &[Intent]) -> Resu
         let mut last: i64 = tx
             .prepare_cached("SELECT coalesce(max(call), 0) FROM wire_forms")?
             .query_row([], |row| row.get(0))?;
+        let mut freezing = Freezing::new(tx, job, settings)?;
         for intent in intents {
-            match known(tx, job, &intent.identity)? {
-                Some(known) => again(tx, job, settings, &known, intent)?,
-                None => {
-                    last += 1;
-                    first(tx, job, settings, last, intent)?;
-                }
+            // Most calls are new: no look at what is on record before one turns out not to be.
+            if freezing.first(last + 1, intent)? {
+                last += 1;
+            } else {
+                let known = known(tx, job, &intent.identity)?
+                    .ok_or_else(|| Fault::Wrong("a first intent without a wire form".into()))?;
+                again(tx, job, settings, &known, intent)?;
             }
             fault::point!("ledger.intents.row");
         }
@@ -46,7 +48,14 @@ pub(super) fn outcomes(
     outcomes: &[(Identity, Recorded)],
 ) -> Result<(), Fault> {
     store.write(fault::step!("ledger.outcomes"), (), |tx, job| {
+        let mut delivered = Delivered::new(tx, job)?;
         for (identity, recorded) in outcomes {
+            if let Recorded::Delivered(receipt) = recorded
+                && delivered.at_once(identity, at, receipt)?
+            {
+                fault::point!("ledger.outcomes.row");
+                continue;
+            }
             let known = known(tx, job, identity)?
                 .filter(|known| {
                     known.state == State::InFlight
@@ -119,35 +128,98 @@ fn known(tx: &Transaction<'_>, job: i64, id: &Identity) -> Result<Option<Known>,
     }))
 }
 
-/// The first intent of a call: from here on it is known, and its bytes are fixed.
-fn first(
-    tx: &Transaction<'_>,
+/// Records first intents, with statements that are prepared once for all of a block.
+struct Freezing<'a> {
+    insert: CachedStatement<'a>,
+    forms: CachedStatement<'a>,
+    origins: CachedStatement<'a>,
+    tx: &'a Transaction<'a>,
     job: i64,
     settings: i64,
-    call: i64,
-    intent: &Intent,
-) -> Result<(), Fault> {
-    let Some(wire) = &intent.wire else {
-        return Err(Fault::Wrong("a first intent without a wire form".into()));
-    };
-    let id = &intent.identity;
-    tx.prepare_cached(
-        "INSERT INTO calls (job, start, fold, source, destination, id, state, attempts, instant, content_hash, settings) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 5, 1, ?7, ?8, ?9)",
-    )?
-    .execute((
-        job,
-        id.start.0,
-        id.fold.0,
-        id.source.as_str(),
-        id.destination.as_str(),
-        call,
-        intent.instant,
-        wire.content_hash(),
-        settings,
-    ))?;
-    mark::unfold(tx, job, id)?;
-    freeze(tx, job, call, intent, wire)
+    /// Whether any call is on record as folded into another.
+    folds: bool,
+}
+
+impl<'a> Freezing<'a> {
+    fn new(tx: &'a Transaction<'a>, job: i64, settings: i64) -> Result<Self, Fault> {
+        let folds = tx
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM collisions WHERE job = ?1)")?
+            .query_row([job], |row| row.get(0))?;
+        Ok(Self {
+            insert: tx.prepare_cached(
+                "INSERT INTO calls (job, start, fold, source, destination, id, state, attempts, instant, content_hash, settings) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 5, 1, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+            )?,
+            forms: tx.prepare_cached(&format!("INSERT INTO {FORM}"))?,
+            origins: tx.prepare_cached(&format!("INSERT INTO {ORIGIN}"))?,
+            tx,
+            job,
+            settings,
+            folds,
+        })
+    }
+
+    /// The first intent of a call: from here on it is known by the number `call`, and its bytes are fixed. `false`, and
+    /// nothing done, where it is known already or the intent brings no form.
+    fn first(&mut self, call: i64, intent: &Intent) -> Result<bool, Fault> {
+        let Some(wire) = &intent.wire else {
+            return Ok(false);
+        };
+        let id = &intent.identity;
+        let inserted = self.insert.execute((
+            self.job,
+            id.start.0,
+            id.fold.0,
+            id.source.as_str(),
+            id.destination.as_str(),
+            call,
+            intent.instant,
+            wire.content_hash(),
+            self.settings,
+        ))?;
+        if inserted == 0 {
+            return Ok(false);
+        }
+        if self.folds {
+            mark::unfold(self.tx, self.job, id)?;
+        }
+        put_form(&mut self.forms, self.job, call, id, wire)?;
+        put_origin(&mut self.origins, call, intent)?;
+        Ok(true)
+    }
+}
+
+/// Records deliveries at the first try, with a statement that is prepared once for all of a block.
+struct Delivered<'a> {
+    update: CachedStatement<'a>,
+    job: i64,
+}
+
+impl<'a> Delivered<'a> {
+    fn new(tx: &'a Transaction<'a>, job: i64) -> Result<Self, Fault> {
+        let update = tx.prepare_cached(
+            "UPDATE calls SET state = 0, prior_state = NULL, prior_reason = NULL, last_attempt = ?6, existing = ?7, \
+             contact_id = ?8, call_id = ?9 \
+             WHERE job = ?1 AND start = ?2 AND fold = ?3 AND source = ?4 AND destination = ?5 AND state = 5 AND attempts = 1",
+        )?;
+        Ok(Self { update, job })
+    }
+
+    /// `false`, and nothing done, where the call was tried before: that is worth a line of its own.
+    fn at_once(&mut self, id: &Identity, at: i64, receipt: &Receipt) -> Result<bool, Fault> {
+        let updated = self.update.execute((
+            self.job,
+            id.start.0,
+            id.fold.0,
+            id.source.as_str(),
+            id.destination.as_str(),
+            at,
+            receipt.existing,
+            receipt.contact_id,
+            receipt.call_id,
+        ))?;
+        Ok(updated == 1)
+    }
 }
 
 /// An intent of a call that is known: the frozen bytes stay, but after a confirmed deletion for a rebuild.
@@ -176,7 +248,7 @@ fn again(
                 settings,
             ))?;
             mark::unfold(tx, job, id)?;
-            freeze(tx, job, known.id, intent, wire)?;
+            refreeze(tx, job, known.id, intent, wire)?;
         }
         Some(wire) if read::frozen(tx, known.id)?.as_ref() != Some(wire) => {
             return Err(Fault::Wrong(
@@ -215,21 +287,37 @@ fn again(
     Ok(())
 }
 
-fn freeze(
+/// What follows `INSERT INTO` for a wire form, and for an origin.
+const FORM: &str = "wire_forms (call, job, start, initiated, source, destination, duration, url, form, key_hash) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const ORIGIN: &str =
+    "origins (call, uniqueid, linkedid, sequence, disposition) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/// Freezes another form in the place of the one that is frozen.
+fn refreeze(
     tx: &Transaction<'_>,
     job: i64,
     call: i64,
     intent: &Intent,
     wire: &WireForm,
 ) -> Result<(), Fault> {
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO wire_forms (call, job, start, initiated, source, destination, duration, url, form, key_hash) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute((
+    let mut forms = tx.prepare_cached(&format!("INSERT OR REPLACE INTO {FORM}"))?;
+    put_form(&mut forms, job, call, &intent.identity, wire)?;
+    let mut origins = tx.prepare_cached(&format!("INSERT OR REPLACE INTO {ORIGIN}"))?;
+    put_origin(&mut origins, call, intent)
+}
+
+fn put_form(
+    statement: &mut Statement<'_>,
+    job: i64,
+    call: i64,
+    id: &Identity,
+    wire: &WireForm,
+) -> Result<(), Fault> {
+    statement.execute((
         call,
         job,
-        intent.identity.start.0,
+        id.start.0,
         &wire.initiated,
         wire.source.as_str(),
         wire.destination.as_str(),
@@ -238,11 +326,12 @@ fn freeze(
         &wire.form,
         wire.key_hash(),
     ))?;
+    Ok(())
+}
+
+fn put_origin(statement: &mut Statement<'_>, call: i64, intent: &Intent) -> Result<(), Fault> {
     let origin = &intent.origin;
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO origins (call, uniqueid, linkedid, sequence, disposition) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute((
+    statement.execute((
         call,
         &origin.uniqueid,
         &origin.linkedid,

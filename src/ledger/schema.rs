@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_rebuild.sql"),
     include_str!("migrations/0003_form.sql"),
+    include_str!("migrations/0004_keys_in_time.sql"),
 ];
 
 /// The schema's version: the number of the last migration.

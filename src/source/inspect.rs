@@ -96,7 +96,14 @@ impl Chosen {
                 Slot::Source => row.source = text(),
                 Slot::Destination => row.destination = text(),
                 Slot::Duration => row.duration = cell.duration(),
-                Slot::Disposition => row.disposition = Disposition::parse(&text()),
+                Slot::Disposition => {
+                    let shown = cell.shown();
+                    row.disposition = if shown.len() <= slot.longest() {
+                        Disposition::parse(&shown)
+                    } else {
+                        Disposition::parse(&text())
+                    };
+                }
                 Slot::Uniqueid => row.origin.uniqueid = filled(),
                 Slot::Linkedid => row.origin.linkedid = filled(),
                 Slot::Sequence => row.origin.sequence = cell.whole(),
@@ -184,13 +191,21 @@ impl Cell<'_> {
     /// As text; empty where NULL.
     #[must_use]
     pub fn text(&self) -> String {
+        self.shown().into_owned()
+    }
+
+    /// The same without a copy, where there is a text to show.
+    fn shown(&self) -> Cow<'_, str> {
         match self {
-            Self::Null | Self::NoDate => String::new(),
-            Self::Whole(number) => number.to_string(),
-            Self::Float(number) => number.to_string(),
-            Self::Text(raw) => decode(raw),
-            Self::Stamp(seconds) => stamp(*seconds),
-            Self::Odd(text) => text.clone(),
+            Self::Null | Self::NoDate => Cow::Borrowed(""),
+            Self::Whole(number) => number.to_string().into(),
+            Self::Float(number) => number.to_string().into(),
+            Self::Text(raw) => match std::str::from_utf8(raw) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => decode(raw).into(),
+            },
+            Self::Stamp(seconds) => stamp(*seconds).into(),
+            Self::Odd(text) => Cow::Borrowed(text),
         }
     }
 

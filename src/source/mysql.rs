@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
 use sqlx::mysql::{
-    MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode,
+    MySqlColumn, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode,
 };
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySql, Row, TypeInfo, ValueRef,
@@ -91,12 +91,15 @@ impl Dialect for Mysql {
             let drained = within(limits.whole, &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 let kind = layout.clock.kind();
+                let mut forms = Forms::default();
                 let mut rows = bound(statement).fetch(&mut connection);
                 while let Some(row) = next_row(limits.silence, &place, READING, rows.try_next())
                     .await?
                     .map_err(fail)?
                 {
-                    sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
+                    let forms = forms.of(&row);
+                    let read = |at: usize| cell_of(&row, at, forms[at]);
+                    sink.push(layout.chosen.row(kind, read).map_err(fail)?)?;
                 }
                 drop(rows);
                 Ok(connection)
@@ -539,39 +542,86 @@ fn no_time(column: &str, table: &str, data_type: &str) -> SourceError {
     ))
 }
 
+/// How the bytes of a column are read. sqlx tells types by their names; to compare those for each cell would cost more than
+/// all the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Unsigned,
+    Signed,
+    Float,
+    Double,
+    DateTime,
+    Date,
+    Time,
+    Bit,
+    Text,
+}
+
+impl Form {
+    fn of(column: &MySqlColumn) -> Self {
+        match column.type_info().name() {
+            "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED"
+            | "BIGINT UNSIGNED" | "YEAR" => Self::Unsigned,
+            // BOOLEAN is what sqlx calls a TINYINT(1).
+            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Self::Signed,
+            "FLOAT" => Self::Float,
+            "DOUBLE" => Self::Double,
+            "DATETIME" | "TIMESTAMP" => Self::DateTime,
+            "DATE" => Self::Date,
+            "TIME" => Self::Time,
+            "BIT" => Self::Bit,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// The forms of a statement's columns.
+#[derive(Debug, Default)]
+struct Forms(Vec<Form>);
+
+impl Forms {
+    /// Those of this row and of every other one of its statement.
+    fn of(&mut self, row: &MySqlRow) -> &[Form] {
+        if self.0.is_empty() {
+            self.0 = row.columns().iter().map(Form::of).collect();
+        }
+        &self.0
+    }
+}
+
+/// One cell of a row, whatever its column is.
+fn cell(row: &MySqlRow, at: usize) -> Result<Cell<'_>, sqlx::Error> {
+    cell_of(row, at, Form::of(row.column(at)))
+}
+
 /// One cell of a row in the binary protocol. sqlx hands over the bytes that came: numbers little-endian, dates with their
 /// length in front, everything else without it.
-fn cell(row: &MySqlRow, at: usize) -> Result<Cell<'_>, sqlx::Error> {
+fn cell_of(row: &MySqlRow, at: usize, form: Form) -> Result<Cell<'_>, sqlx::Error> {
     let value = row.try_get_raw(at)?;
     if value.is_null() {
         // For sqlx a zero date is NULL too.
         return Ok(Cell::Null);
     }
     let raw: &[u8] = row.try_get_unchecked(at)?;
-    let info = row.columns()[at].type_info();
-    Ok(match info.name() {
-        "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED"
-        | "BIGINT UNSIGNED" | "YEAR" => Cell::Whole(unsigned(raw)),
-        // BOOLEAN is what sqlx calls a TINYINT(1).
-        "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => {
-            Cell::Whole(signed(raw))
-        }
-        "FLOAT" => raw.try_into().map_or(Cell::Null, |bytes| {
+    Ok(match form {
+        Form::Unsigned => Cell::Whole(unsigned(raw)),
+        Form::Signed => Cell::Whole(signed(raw)),
+        Form::Float => raw.try_into().map_or(Cell::Null, |bytes| {
             Cell::Float(f64::from(f32::from_le_bytes(bytes)))
         }),
-        "DOUBLE" => raw
+        Form::Double => raw
             .try_into()
             .map_or(Cell::Null, |bytes| Cell::Float(f64::from_le_bytes(bytes))),
-        "DATETIME" | "TIMESTAMP" => date_time(raw),
-        "DATE" => match date_time(raw) {
+        Form::DateTime => date_time(raw),
+        Form::Date => match date_time(raw) {
             Cell::Stamp(seconds) => text(stamp(seconds).chars().take(10).collect()),
             other => other,
         },
-        "TIME" => time_of_day(raw),
-        "BIT" => Cell::Whole(raw.iter().rev().enumerate().fold(0, |sum, (at, byte)| {
+        Form::Time => time_of_day(raw),
+        Form::Bit => Cell::Whole(raw.iter().rev().enumerate().fold(0, |sum, (at, byte)| {
             sum | i128::from(*byte) << (8 * at.min(7))
         })),
-        _ => Cell::Text(Cow::Borrowed(raw)),
+        Form::Text => Cell::Text(Cow::Borrowed(raw)),
     })
 }
 

@@ -1,8 +1,10 @@
 //! The recording side: answers go on record, and are counted after that.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::board::Figures;
 use super::pipeline::Pipeline;
@@ -15,7 +17,11 @@ use crate::ledger::{LedgerError, Recorded, STUCK_AFTER, State};
 use crate::target::Receipt;
 
 /// Answers that one transaction records at most.
-pub(super) const COMMIT: usize = 1024;
+pub(super) const COMMIT: usize = 4096;
+
+/// How long the first answer of a block waits for others: a commit costs as much for a thousand as for one. What a kill
+/// in that time takes with it was in flight, as far as the ledger knows.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// The calls that this run was told are created, the latest ones, by the CRM's id: as many as the engine judges by.
 #[derive(Debug, Default)]
@@ -66,7 +72,7 @@ impl Pipeline<'_> {
     ) -> Result<(), LedgerError> {
         let mut block = Vec::with_capacity(COMMIT);
         let mut created = Created::default();
-        while answers.recv_many(&mut block, COMMIT).await > 0 {
+        while gather(&mut answers, &mut block).await > 0 {
             fault::moment!("sync.answered");
             let mut records = Vec::with_capacity(block.len());
             let mut doubted = Vec::new();
@@ -110,6 +116,26 @@ impl Pipeline<'_> {
         }
         figures.answered.saturating_sub(before)
     }
+}
+
+/// Fills a block: as many answers as come within [`GATHER`] of the first one, at most [`COMMIT`]. Gives how many; 0 where
+/// none will come any more.
+async fn gather(
+    answers: &mut mpsc::Receiver<Settled<Ticket>>,
+    block: &mut Vec<Settled<Ticket>>,
+) -> usize {
+    if answers.recv_many(block, COMMIT).await == 0 {
+        return 0;
+    }
+    let until = Instant::now() + GATHER;
+    while block.len() < COMMIT {
+        let room = COMMIT - block.len();
+        match timeout_at(until, answers.recv_many(block, room)).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    block.len()
 }
 
 impl Figures {

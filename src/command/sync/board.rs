@@ -2,6 +2,7 @@
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use crate::call::Call;
@@ -68,8 +69,9 @@ pub(super) struct Figures {
 /// What is known in this run about numbers of unmatched calls, by the hash of the number.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    fates: HashMap<i64, NumberFate>,
-    followers: Vec<(i64, Entry)>,
+    fates: HashMap<u64, NumberFate>,
+    hasher: RandomState,
+    followers: Vec<(u64, Entry)>,
     /// Calls that were sent ahead for their number and have no answer on record yet.
     pub(super) scouts_out: usize,
 }
@@ -99,7 +101,7 @@ pub(super) enum NumberFate {
 impl Numbers {
     /// Whether this unmatched call is sent now; if not, it is kept until the verdict about its number is known.
     pub(super) fn turn(&mut self, number: &str, entry: &Entry) -> Turn {
-        let key = hash(number);
+        let key = self.hasher.hash_one(number);
         match self.fates.get(&key) {
             None if self.fates.len() < MOST_NUMBERS => {
                 self.fates.insert(key, NumberFate::Asked);
@@ -118,18 +120,25 @@ impl Numbers {
 
     /// A contact has this number.
     pub(super) fn matched(&mut self, number: &str) {
-        if let Some(fate) = self.fates.get_mut(&hash(number)) {
+        if let Some(fate) = self.fate(number) {
             *fate = NumberFate::Matched;
         }
     }
 
     /// No contact has this number.
     pub(super) fn unmatched(&mut self, number: &str) {
-        if let Some(fate) = self.fates.get_mut(&hash(number))
+        if let Some(fate) = self.fate(number)
             && *fate == NumberFate::Asked
         {
             *fate = NumberFate::InVain;
         }
+    }
+
+    fn fate(&mut self, number: &str) -> Option<&mut NumberFate> {
+        if self.fates.is_empty() {
+            return None;
+        }
+        self.fates.get_mut(&self.hasher.hash_one(number))
     }
 
     /// Takes the calls that waited: those whose number matched, and those whose number was asked about in vain. Those
@@ -156,10 +165,6 @@ impl Figures {
         self.dropped_rows += u64::from(call.rows);
         self.dropped_merged += u64::from(call.rows.saturating_sub(1));
     }
-}
-
-fn hash(number: &str) -> i64 {
-    crate::call::digest([number.as_bytes()])
 }
 
 impl Board {

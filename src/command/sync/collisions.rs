@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::pipeline::Pipeline;
-use crate::call::{Call, ColumnTime, Fold, Identity, RawNumber, WireForm};
-use crate::intake::{Intake, preferred};
+use crate::call::{Call, ColumnTime, Fold, Identity, RawNumber, TimeKind, WireForm};
+use crate::intake::preferred;
 use crate::ledger::{Collision, Entry, LedgerError, State, Wires};
 
 /// Recorded collisions that are read at once.
@@ -19,41 +19,26 @@ pub(super) struct Fresh {
     pub(super) entry: Option<Entry>,
 }
 
+impl AsRef<WireForm> for Fresh {
+    fn as_ref(&self) -> &WireForm {
+        &self.wire
+    }
+}
+
 impl Pipeline<'_> {
     /// Of calls with one wire key, and of calls whose key an older call holds, keeps one; the CRM would as well. `recorded`:
     /// who was folded into whom before, among the calls of this slice.
     pub(super) async fn fold_collisions(
         &self,
-        intake: &Intake<'_>,
+        kind: TimeKind,
         fresh: Vec<Fresh>,
         recorded: HashMap<Identity, Identity>,
     ) -> Result<Vec<Fresh>, LedgerError> {
         if fresh.is_empty() {
             return Ok(fresh);
         }
-        let mut kept: Vec<Fresh> = Vec::with_capacity(fresh.len());
-        let mut folded: Vec<(Fresh, usize)> = Vec::new();
-        let mut by_key: HashMap<i64, Vec<usize>> = HashMap::with_capacity(fresh.len());
-        for one in fresh {
-            let places = by_key.entry(one.wire.key_hash()).or_default();
-            let twin = places
-                .iter()
-                .copied()
-                .find(|place| kept[*place].wire.same_key(&one.wire));
-            match twin {
-                Some(place) if preferred(&one.call, &kept[place].call) => {
-                    let loser = std::mem::replace(&mut kept[place], one);
-                    folded.push((loser, place));
-                }
-                Some(place) => folded.push((one, place)),
-                None => {
-                    places.push(kept.len());
-                    kept.push(one);
-                }
-            }
-        }
-        let keys: Vec<WireForm> = kept.iter().map(|one| one.wire.clone()).collect();
-        let mut owners = self.ledger.owners(keys).await?;
+        let (kept, folded) = one_a_key(fresh);
+        let (kept, mut owners) = self.ledger.owners(kept).await?;
         self.keep_folded(&kept, &mut owners, recorded).await?;
         let mut losers: Vec<(Fresh, Identity)> = Vec::new();
         for (loser, place) in folded {
@@ -70,7 +55,7 @@ impl Pipeline<'_> {
             }
         }
         if !losers.is_empty() {
-            self.record_losers(intake, losers).await?;
+            self.record_losers(kind, losers).await?;
         }
         Ok(result)
     }
@@ -78,7 +63,7 @@ impl Pipeline<'_> {
     /// Puts on record who was folded into whom. One that waited to be rebuilt waits no longer.
     async fn record_losers(
         &self,
-        intake: &Intake<'_>,
+        kind: TimeKind,
         losers: Vec<(Fresh, Identity)>,
     ) -> Result<(), LedgerError> {
         let mut collisions: Vec<Collision> = Vec::with_capacity(losers.len());
@@ -86,8 +71,8 @@ impl Pipeline<'_> {
         for (loser, owner) in losers {
             tracing::info!(
                 "{} has the key of {}: the CRM keeps one",
-                crate::intake::describe(&loser.call.identity, intake.clock().kind()),
-                crate::intake::describe(&owner, intake.clock().kind())
+                crate::intake::describe(&loser.call.identity, kind),
+                crate::intake::describe(&owner, kind)
             );
             if loser
                 .entry
@@ -169,4 +154,36 @@ impl Pipeline<'_> {
         }
         Ok(())
     }
+}
+
+/// Of calls with one wire key keeps one: gives those that stay, and the others, each with the place of the one that stays.
+fn one_a_key(fresh: Vec<Fresh>) -> (Vec<Fresh>, Vec<(Fresh, usize)>) {
+    // Calls come in the order of time and forms mostly do as well, so that this has little to move.
+    let mut fresh = fresh;
+    fresh.sort_by(|a, b| key(&a.wire).cmp(&key(&b.wire)));
+    let mut kept: Vec<Fresh> = Vec::with_capacity(fresh.len());
+    let mut folded = Vec::new();
+    for one in fresh {
+        let place = kept.len().saturating_sub(1);
+        match kept.last_mut() {
+            Some(last) if last.wire.same_key(&one.wire) => {
+                let loser = if preferred(&one.call, &last.call) {
+                    std::mem::replace(last, one)
+                } else {
+                    one
+                };
+                folded.push((loser, place));
+            }
+            Some(_) | None => kept.push(one),
+        }
+    }
+    (kept, folded)
+}
+
+fn key(wire: &WireForm) -> (&str, &str, &str) {
+    (
+        &wire.initiated,
+        wire.source.as_str(),
+        wire.destination.as_str(),
+    )
 }

@@ -171,26 +171,39 @@ impl Pipeline<'_> {
             }
         }
         let mut last = Last::default();
+        let kind = intake.clock().kind();
         // All starts before this one were looked at.
         let window = intake.column_window();
         let mut seen = window.start;
+        let mut next = self.in_time(intake.next()).await;
         loop {
-            // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
-            // that is being sent and the next one are in memory. A closed channel has a word of its own below.
-            let _ = way.parcels.reserve().await;
-            let batch = match self.in_time(intake.next()).await {
+            let batch = match next {
                 Ok(Ok(Some(batch))) => batch,
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => return Err(error.into()),
                 Err(extent) => return Ok(extent),
             };
             fault::moment!("sync.slice_read");
+            // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
+            // that is being sent, this one and the next are in memory. A closed channel has a word of its own below.
+            let _ = way.parcels.reserve().await;
             let rows = batch.rows;
-            self.note_missing(seen..batch.until, Some(&batch)).await?;
-            seen = seen.max(batch.until);
-            // When sending has ended, the rest is still planned and counted, so that the report says what is missing.
-            let sending = !way.parcels.is_closed();
-            let due = self.plan(intake, batch, sending, &mut last).await?;
+            let until = batch.until;
+            let missing_from = seen..until;
+            seen = seen.max(until);
+            // The source goes on while the ledger is asked: each has a processor of its own.
+            let (planned, ahead) = tokio::join!(
+                async {
+                    self.note_missing(missing_from, Some(&batch)).await?;
+                    // When sending has ended, the rest is still planned and counted, so that the report says what is
+                    // missing.
+                    let sending = !way.parcels.is_closed();
+                    self.plan(kind, batch, sending, &mut last).await
+                },
+                self.in_time(intake.next()),
+            );
+            next = ahead;
+            let due = planned?;
             fault::moment!("sync.slice_planned");
             self.board.rows_done(rows);
             self.dispatch(way, &mut recorded, due).await?;

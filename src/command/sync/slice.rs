@@ -4,11 +4,12 @@ use super::board::{Turn, resting};
 use super::collisions::Fresh;
 use super::last::Last;
 use super::pipeline::Pipeline;
-use crate::call::{Call, ColumnTime, Disposition, Identity, Origin, WireForm};
+use crate::call::{Call, Disposition, Identity, Origin, TimeKind, WireForm};
 use crate::delivery::Parcel;
-use crate::intake::{Batch, Candidate, Intake, Today};
-use crate::ledger::{Action, Entry, Intent, Ledger, LedgerError, STUCK_AFTER, State, Wires, plan};
-use crate::source::SLICE_ROWS;
+use crate::intake::{Batch, Candidate, Today};
+use crate::ledger::{
+    Action, Entry, Intent, LedgerError, STUCK_AFTER, Standing, State, Wires, plan,
+};
 
 /// What the recorder has to know about a call on its way.
 #[derive(Debug)]
@@ -28,16 +29,11 @@ impl Pipeline<'_> {
     /// Plans one slice: gives what is due. What goes last is put aside.
     pub(super) async fn plan(
         &self,
-        intake: &Intake<'_>,
+        kind: TimeKind,
         batch: Batch,
         sending: bool,
         last: &mut Last,
     ) -> Result<Vec<Due>, LedgerError> {
-        let wires = if self.plan.resend {
-            Wires::All
-        } else {
-            Wires::Due
-        };
         let recorded = self.recorded_collisions(batch.from..batch.until).await?;
         // Who was folded and has no row any more is not kept out by anybody.
         let stale: Vec<Identity> = recorded
@@ -49,19 +45,20 @@ impl Pipeline<'_> {
             self.ledger.forget_collisions(stale).await?;
         }
         let mut plans = Plans::default();
-        let mut known = Known::new(self.ledger, batch.until, wires);
-        for candidate in batch.calls {
-            let entry = known.find(&candidate.call.identity).await?;
-            self.decide(candidate, entry, &mut plans);
+        let (candidates, standings) = self.ledger.standings(batch.calls).await?;
+        for (candidate, standing) in candidates.into_iter().zip(standings) {
+            self.decide(candidate, standing, &mut plans);
         }
+        self.look_up(&mut plans).await?;
         let Plans {
             drifts,
             dropped,
+            open: _,
             mut due,
             fresh,
         } = plans;
         let fresh = if self.keyed {
-            self.fold_collisions(intake, fresh, recorded).await?
+            self.fold_collisions(kind, fresh, recorded).await?
         } else {
             fresh
         };
@@ -108,30 +105,99 @@ impl Pipeline<'_> {
         Ok(parcels)
     }
 
-    /// Decides about one call, and counts it where nothing is sent.
-    fn decide(&self, candidate: Candidate, entry: Option<Entry>, plans: &mut Plans) {
+    /// Decides about one call by where it stands, and counts it where nothing is sent.
+    fn decide(&self, candidate: Candidate, standing: Option<Standing>, plans: &mut Plans) {
         let Candidate { call, today } = candidate;
-        let today_hash = match &today {
-            Today::Wire(wire) => Some(wire.content_hash()),
-            Today::Dropped => None,
+        let today_hash = match (&today, &standing) {
+            (Today::Wire(wire), Some(_)) => Some(wire.content_hash()),
+            // Of a call that is not known, it only matters whether there is a form.
+            (Today::Wire(_), None) => Some(0),
+            (Today::Dropped, _) => None,
         };
-        let decision = plan(entry.as_ref(), today_hash, &self.plan);
+        let decision = plan(standing, today_hash, &self.plan);
         let mut figures = self.board.figures();
-        if let Some(entry) = &entry {
+        if let Some(standing) = &standing {
             figures.drift += u64::from(decision.drift);
-            if entry.drift != decision.drift {
+            if standing.drift != decision.drift {
                 plans.drifts.push((call.identity.clone(), decision.drift));
             }
         }
-        match (decision.action, entry, today) {
-            (Action::Send, entry, Today::Wire(wire)) => {
+        match (decision.action, standing, today) {
+            (Action::Send, None, Today::Wire(wire)) => {
+                let entry = None;
                 plans.fresh.push(Fresh { call, wire, entry });
             }
-            (Action::Resend, Some(mut entry), _) => match entry.wire.take() {
+            (Action::Settled | Action::Withdrawn | Action::Held, Some(standing), _) => {
+                resting(&mut figures, standing.state);
+            }
+            (action @ (Action::Send | Action::Resend | Action::Recheck), Some(_), today) => {
+                plans.open.push(Open {
+                    call,
+                    today,
+                    action,
+                });
+            }
+            (Action::Dropped, known, _) => {
+                // A call that waited to be rebuilt, and that today's rules drop, waits no longer.
+                let waits = known.is_some_and(|standing| standing.state == State::Pending);
+                plans.dropped.extend(waits.then(|| call.identity.clone()));
+                figures.drop_call(&call);
+            }
+            (
+                Action::Send
+                | Action::Resend
+                | Action::Recheck
+                | Action::Settled
+                | Action::Withdrawn
+                | Action::Held,
+                None,
+                _,
+            ) => figures.drop_call(&call),
+        }
+    }
+
+    /// Looks up what is known about the calls that are to be sent again: only they cost it.
+    async fn look_up(&self, plans: &mut Plans) -> Result<(), LedgerError> {
+        if plans.open.is_empty() {
+            return Ok(());
+        }
+        let wires = if self.plan.resend {
+            Wires::All
+        } else {
+            Wires::Due
+        };
+        let open = std::mem::take(&mut plans.open);
+        let wanted = open.iter().map(|open| open.call.identity.clone()).collect();
+        let entries = self.ledger.entries_of(wanted, wires).await?;
+        for (open, entry) in open.into_iter().zip(entries) {
+            self.take_up(open, entry, plans);
+        }
+        Ok(())
+    }
+
+    /// A call that is to be sent again, with what is known about it.
+    fn take_up(&self, open: Open, entry: Option<Entry>, plans: &mut Plans) {
+        let Open {
+            call,
+            today,
+            action,
+        } = open;
+        let mut figures = self.board.figures();
+        let Some(mut entry) = entry else {
+            // Nobody else writes the ledger: what stood there a moment ago is there.
+            figures.drop_call(&call);
+            return;
+        };
+        match (action, today) {
+            (Action::Send, Today::Wire(wire)) => {
+                let entry = Some(entry);
+                plans.fresh.push(Fresh { call, wire, entry });
+            }
+            (Action::Resend, _) => match entry.wire.take() {
                 Some(wire) => plans.due.push(Due::again(call, &entry, wire)),
                 None => resting(&mut figures, entry.state),
             },
-            (Action::Recheck, Some(mut entry), _) => {
+            (Action::Recheck, _) => {
                 let Some(wire) = entry.wire.clone() else {
                     resting(&mut figures, entry.state);
                     return;
@@ -147,27 +213,19 @@ impl Pipeline<'_> {
                     Turn::Later => resting(&mut figures, entry.state),
                 }
             }
-            (Action::Settled | Action::Withdrawn | Action::Held, Some(entry), _) => {
-                resting(&mut figures, entry.state);
-            }
-            (Action::Dropped, known, _) => {
-                // A call that waited to be rebuilt, and that today's rules drop, waits no longer.
-                let waits = known.is_some_and(|entry| entry.state == State::Pending);
-                plans.dropped.extend(waits.then(|| call.identity.clone()));
-                figures.drop_call(&call);
-            }
-            (Action::Send, _, Today::Dropped)
-            | (
-                Action::Resend
-                | Action::Recheck
-                | Action::Settled
-                | Action::Withdrawn
-                | Action::Held,
-                None,
+            (
+                Action::Send | Action::Settled | Action::Withdrawn | Action::Held | Action::Dropped,
                 _,
             ) => figures.drop_call(&call),
         }
     }
+}
+
+/// A known call that is to be sent again.
+struct Open {
+    call: Call,
+    today: Today,
+    action: Action,
 }
 
 /// What a slice comes to.
@@ -177,61 +235,12 @@ struct Plans {
     drifts: Vec<(Identity, bool)>,
     /// Known calls that today's rules drop.
     dropped: Vec<Identity>,
+    /// Known calls to send, before their entries are looked up.
+    open: Vec<Open>,
     /// Known calls to send.
     due: Vec<Due>,
     /// Calls that the ledger does not know, or that are to be rebuilt.
     fresh: Vec<Fresh>,
-}
-
-/// The ledger's entries of a slice, asked for in the order of identities, a page at a time: the ledger may hold far more
-/// calls than the source still has rows.
-struct Known<'a> {
-    ledger: &'a Ledger,
-    until: ColumnTime,
-    wires: Wires,
-    page: std::iter::Peekable<std::vec::IntoIter<Entry>>,
-    /// Everything before this identity was looked at; `None` before the first page.
-    seen: Option<Identity>,
-    more: bool,
-}
-
-impl<'a> Known<'a> {
-    fn new(ledger: &'a Ledger, until: ColumnTime, wires: Wires) -> Self {
-        Self {
-            ledger,
-            until,
-            wires,
-            page: Vec::new().into_iter().peekable(),
-            seen: None,
-            more: true,
-        }
-    }
-
-    /// The entry of this identity. Identities are asked for in ascending order.
-    async fn find(&mut self, identity: &Identity) -> Result<Option<Entry>, LedgerError> {
-        loop {
-            while self
-                .page
-                .next_if(|entry| entry.identity < *identity)
-                .is_some()
-            {}
-            if self.page.peek().is_some() || !self.more {
-                return Ok(self.page.next_if(|entry| entry.identity == *identity));
-            }
-            let page = self
-                .ledger
-                .entries(
-                    identity.start..self.until,
-                    self.wires,
-                    self.seen.take(),
-                    SLICE_ROWS,
-                )
-                .await?;
-            self.more = page.len() == SLICE_ROWS;
-            self.seen = page.last().map(|entry| entry.identity.clone());
-            self.page = page.into_iter().peekable();
-        }
-    }
 }
 
 /// A call that is to be sent: its intent for the ledger, its form for the CRM.

@@ -64,7 +64,7 @@ fn decisions() -> Vec<(Entry, Option<i64>, PlanContext, Decision)> {
         for today in [Some(FROZEN), Some(8), Some(i64::MIN), None] {
             for (full, resend) in [(false, false), (true, false), (false, true), (true, true)] {
                 let ctx = context(full, resend);
-                let decision = plan(Some(&entry), today, &ctx);
+                let decision = plan(Some(entry.standing()), today, &ctx);
                 all.push((entry.clone(), today, ctx, decision));
             }
         }
@@ -127,7 +127,7 @@ fn what_today_would_send_decides_drift_and_nothing_else() {
             assert!(!decision.drift, "nothing of it is left that could drift");
             continue;
         }
-        let same = plan(Some(&entry), Some(FROZEN), &ctx);
+        let same = plan(Some(entry.standing()), Some(FROZEN), &ctx);
         assert_eq!(decision.action, same.action, "{:?} {today:?}", entry.state);
         assert!(!same.drift, "the frozen form is no drift");
         let differs = today != Some(FROZEN);
@@ -145,8 +145,9 @@ fn what_today_would_send_decides_drift_and_nothing_else() {
 fn a_run_that_asks_for_more_never_sends_less() {
     for entry in entries() {
         for today in [Some(FROZEN), Some(8), None] {
-            let sent =
-                |full, resend| sends(plan(Some(&entry), today, &context(full, resend)).action);
+            let sent = |full, resend| {
+                sends(plan(Some(entry.standing()), today, &context(full, resend)).action)
+            };
             assert!(sent(true, false) || !sent(false, false), "{entry:?}");
             assert!(sent(false, true) || !sent(true, false), "{entry:?}");
             assert_eq!(sent(true, true), sent(false, true), "{entry:?}");

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use self::request::{ADDRESS_LIMIT, Request, Requests};
 use self::verdict::Answer;
-use super::http::{Fault, HttpClient, HttpOptions, Reply, Secrets};
+use super::http::{Address, Fault, HttpClient, HttpOptions, Reply, Secrets};
 use super::{CrmTarget, DeleteBounds, Deletion, Keying, Outcome, Probe, Trouble, TroubleKind};
 use crate::call::WireForm;
 use crate::config::secret::Secret;
@@ -82,7 +82,14 @@ impl Bgcrm {
 
     async fn ask(&self, request: &Request) -> (Outcome, Option<Reply>) {
         let form = request.form.as_deref();
-        match self.http.send_once(&request.address, form).await {
+        let address = match Address::new(&request.address) {
+            Ok(address) => address,
+            Err(error) => {
+                let reason = format!("{error:#}; check `target.url`");
+                return (Outcome::Broken { reason }, None);
+            }
+        };
+        match self.http.send_once(&address, form).await {
             Ok(reply) => (
                 verdict::classify(&answer(&reply), &self.hidden),
                 Some(reply),

@@ -1,10 +1,11 @@
 //! A cookie jar that a server cannot fill without end.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use reqwest::cookie::{CookieStore, Jar};
-use reqwest::header::HeaderValue;
+use cookie_store::{CookieStore, RawCookie};
+use hyper::header::HeaderValue;
 use url::Url;
 
 /// RFC 6265, section 6.1 asks for 50 cookies a domain and 4096 bytes each; more are not kept.
@@ -14,24 +15,60 @@ const COOKIE_BYTES: usize = 4096;
 /// Keeps the first cookies that a server sets, and lets it change those.
 #[derive(Debug, Default)]
 pub(super) struct BoundedJar {
-    jar: Jar,
-    known: Mutex<HashSet<String>>,
+    /// Whether there ever was one: most services set none, and their requests need not ask.
+    used: AtomicBool,
+    kept: Mutex<Cookies>,
 }
 
-impl CookieStore for BoundedJar {
-    fn set_cookies(&self, headers: &mut dyn Iterator<Item = &HeaderValue>, url: &Url) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = headers.filter(|header| {
-            let Some(key) = key(header) else {
-                return false;
-            };
-            known.contains(&key) || (known.len() < COOKIES && known.insert(key))
-        });
-        self.jar.set_cookies(&mut kept, url);
+#[derive(Debug, Default)]
+struct Cookies {
+    store: CookieStore,
+    known: HashSet<String>,
+}
+
+impl BoundedJar {
+    /// Takes what the reply from `url` sets.
+    pub(super) fn set<'a>(&self, headers: impl Iterator<Item = &'a HeaderValue>, url: &Url) {
+        let mut kept = self.kept();
+        let Cookies { store, known } = &mut *kept;
+        let cookies = headers
+            .filter(|header| {
+                let Some(key) = key(header) else {
+                    return false;
+                };
+                known.contains(&key) || (known.len() < COOKIES && known.insert(key))
+            })
+            .filter_map(|header| RawCookie::parse(header.to_str().ok()?).ok())
+            .map(RawCookie::into_owned);
+        store.store_response_cookies(cookies, url);
+        self.used.store(true, Ordering::Relaxed);
     }
 
-    fn cookies(&self, url: &Url) -> Option<HeaderValue> {
-        self.jar.cookies(url)
+    /// Whether a request may have any to carry.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The header of a request to `url`; `None` where no cookie belongs to it.
+    pub(super) fn header(&self, url: &Url) -> Option<HeaderValue> {
+        let mut text = String::new();
+        for (name, value) in self.kept().store.get_request_values(url) {
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        if text.is_empty() {
+            return None;
+        }
+        HeaderValue::from_str(&text).ok()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Cookies> {
+        // Nothing that runs under the lock leaves the jar half filled.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,13 +102,13 @@ mod tests {
         let url = Url::parse("http://127.0.0.1/").unwrap();
         for n in 0..200 {
             let header = HeaderValue::from_str(&format!("c{n}=old; Path=/")).unwrap();
-            jar.set_cookies(&mut std::iter::once(&header), &url);
+            jar.set(std::iter::once(&header), &url);
         }
-        jar.set_cookies(
-            &mut std::iter::once(&HeaderValue::from_static("c7=new; Path=/")),
+        jar.set(
+            std::iter::once(&HeaderValue::from_static("c7=new; Path=/")),
             &url,
         );
-        let sent = jar.cookies(&url).unwrap();
+        let sent = jar.header(&url).unwrap();
         let sent = sent.to_str().unwrap();
         assert_eq!(sent.split("; ").count(), 50);
         assert!(sent.split("; ").any(|c| c == "c7=new"), "{sent}");
@@ -82,7 +119,7 @@ mod tests {
         let jar = BoundedJar::default();
         let url = Url::parse("http://127.0.0.1/").unwrap();
         let header = HeaderValue::from_str(&format!("big={}", "x".repeat(5000))).unwrap();
-        jar.set_cookies(&mut std::iter::once(&header), &url);
-        assert_eq!(jar.cookies(&url), None);
+        jar.set(std::iter::once(&header), &url);
+        assert_eq!(jar.header(&url), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Digest challenges (RFC 7616, RFC 2617) in the terms of the Digest library.
 
 use digest_auth::{Algorithm, AlgorithmType, Charset, Qop, WwwAuthenticateHeader};
-use reqwest::header::HeaderValue;
+use hyper::header::HeaderValue;
 
 use super::challenge::{self, Challenge};
 

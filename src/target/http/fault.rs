@@ -1,12 +1,13 @@
-//! The one place where an error of the HTTP library becomes a text that may be shown.
-//!
-//! reqwest's errors print the address, and with it the token; here the address is taken off first.
+//! The one place where an error of the HTTP library becomes a text that may be shown. Neither hyper's errors nor those of
+//! its pool carry the address, and with it the token.
 
 use std::error::Error as StdError;
 use std::io;
 
+use hyper_util::client::legacy::Error as PoolError;
 use rustls::{AlertDescription, CertificateError};
 
+use super::connector::TooSlow;
 use super::tls::PinMismatch;
 
 /// Why there is no reply. The texts carry no secret.
@@ -26,38 +27,44 @@ pub enum Fault {
     Broken(String),
 }
 
-/// Sorts an error of the library and puts it in words.
-pub(super) fn explain(error: reqwest::Error) -> Fault {
-    let error = error.without_url();
-    if let Some(mend) = links(&error).find_map(tls_mend) {
+/// Sorts an error of the library and puts it in words; `connecting`: there was no connection yet.
+pub(super) fn explain(error: &(dyn StdError + 'static), connecting: bool) -> Fault {
+    if let Some(mend) = links(error).find_map(tls_mend) {
         return Fault::Broken(mend);
     }
-    if let Some(foreign) = links(&error).find_map(not_tls) {
+    if let Some(foreign) = links(error).find_map(not_tls) {
         return Fault::Unreachable(foreign);
     }
-    let chain = sentence(&error);
-    if error.is_builder() {
-        return Fault::Broken(format!(
-            "the request cannot be built ({chain}); check `target.url`"
-        ));
-    }
-    if error.is_connect() {
-        let what = if error.is_timeout() {
+    let chain = sentence(error);
+    if connecting {
+        let what = if is_timeout(error) {
             "no connection to the CRM in time"
         } else {
             "no connection to the CRM"
         };
         return Fault::Unreachable(format!("{what}: {chain}"));
     }
-    if error.is_timeout() {
+    if is_timeout(error) {
         return Fault::Timeout(format!("no complete reply in time: {chain}"));
     }
     Fault::Garbled(format!("no complete reply: {chain}"))
 }
 
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    links(error).any(|link| {
+        link.is::<TooSlow>()
+            || link
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_timeout)
+            || link
+                .downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+    })
+}
+
 /// Whether the connection was closed before any part of a reply came, as one that was idle too long is.
-pub(super) fn is_closed_unanswered(error: &reqwest::Error) -> bool {
-    if error.is_connect() || error.is_timeout() || !error.is_request() {
+pub(super) fn is_closed_unanswered(error: &PoolError) -> bool {
+    if error.is_connect() || is_timeout(error) {
         return false;
     }
     links(error).any(|link| {
@@ -104,7 +111,7 @@ fn sentence(error: &(dyn StdError + 'static)) -> String {
             .next()
             .unwrap_or_default()
             .to_owned();
-        if text.starts_with("client error (") || text == "error sending request" {
+        if text.starts_with("client error (") {
             continue;
         }
         match parts.last_mut() {

@@ -6,15 +6,22 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{Client, redirect};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE,
+};
+use hyper::{Request, Response};
+use hyper_util::client::legacy::{Client, Error as PoolError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
+pub use self::address::{Address, Service};
+use self::connector::Connector;
 use self::cookies::BoundedJar;
 pub use self::fault::Fault;
 use self::kept::{Kept, came_over};
@@ -22,7 +29,9 @@ use self::login::{Login, User};
 pub use self::secrets::Secrets;
 use crate::config::TargetConfig;
 
+mod address;
 pub(crate) mod challenge;
+mod connector;
 mod cookies;
 mod digest;
 mod fault;
@@ -41,6 +50,11 @@ const ROUND_TRIP: Duration = Duration::from_secs(2);
 
 /// Longest wait for a body that cannot change what the status says; a quarter of the deadline, where that is less.
 const NEEDLESS_BODY: Duration = Duration::from_secs(1);
+
+/// How long a connection may be idle before it is closed: many servers do so themselves after a minute or two.
+const IDLE: Duration = Duration::from_secs(90);
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("cdrelay/", env!("CARGO_PKG_VERSION")));
 
 /// How to talk to a server.
 #[derive(Clone, Copy)]
@@ -81,14 +95,15 @@ pub struct Reply {
     /// Header `Location`.
     pub location: Option<String>,
     /// The body; empty where the status says all and the body could not be read.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Headers `WWW-Authenticate`.
     challenges: Vec<String>,
 }
 
 /// A client for one server. Safe to use concurrently.
 pub struct HttpClient {
-    client: Client,
+    pool: Client<Connector, Full<Bytes>>,
+    cookies: BoundedJar,
     login: Login,
     timeout: Duration,
     kept: Kept,
@@ -145,8 +160,9 @@ pub fn answers_to(
         name: user.0.to_owned(),
         password: user.1.to_owned(),
     }));
-    let first = login.answer(challenges, None, url)?;
-    Ok((first, login.authorization(url)?))
+    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let first = login.answer(challenges, None, target)?;
+    Ok((first, login.authorization(target)?))
 }
 
 impl HttpClient {
@@ -156,23 +172,16 @@ impl HttpClient {
     /// `ca_file` cannot be read, holds no certificate or is not PEM, or the system has no certificates to trust.
     pub fn new(options: &HttpOptions<'_>) -> anyhow::Result<Self> {
         let tls = tls::client_config(options.url.scheme() == "https", options.trust)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .cookie_provider(Arc::new(BoundedJar::default()))
-            .connect_timeout(options.connect_timeout)
+        let connector = Connector::new(tls, options.connect_timeout);
+        let pool = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(options.idle_connections)
-            .user_agent(concat!("cdrelay/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(reqwest::Error::without_url)
-            .context("the HTTP client cannot be set up")?;
+            .build(connector);
         Ok(Self {
-            client,
+            pool,
+            cookies: BoundedJar::default(),
             login: Login::new(options.credentials.map(|(name, password)| User {
                 name: name.to_owned(),
                 password: password.to_owned(),
@@ -188,16 +197,16 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`Fault`]
-    pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
-        self.within_deadline(url, Repeat::Once).await
+    pub async fn get(&self, address: &Address) -> Result<Reply, Fault> {
+        self.within_deadline(address, Repeat::Once).await
     }
 
     /// The same for a request that must not arrive twice: a dead connection is a [`Fault::Garbled`].
     ///
     /// # Errors
     /// [`Fault`]
-    pub async fn get_once(&self, url: &Url) -> Result<Reply, Fault> {
-        self.within_deadline(url, Repeat::Never).await
+    pub async fn get_once(&self, address: &Address) -> Result<Reply, Fault> {
+        self.within_deadline(address, Repeat::Never).await
     }
 
     /// User name and password: to be struck out of texts that are shown.
@@ -212,8 +221,8 @@ impl HttpClient {
         self.requests.load(Ordering::Relaxed)
     }
 
-    async fn within_deadline(&self, url: &Url, repeat: Repeat) -> Result<Reply, Fault> {
-        match tokio::time::timeout(self.timeout, self.converse(url, repeat)).await {
+    async fn within_deadline(&self, address: &Address, repeat: Repeat) -> Result<Reply, Fault> {
+        match tokio::time::timeout(self.timeout, self.converse(address, repeat)).await {
             Ok(result) => result,
             Err(_) => Err(Fault::Timeout(format!(
                 "no complete reply within {}",
@@ -223,9 +232,9 @@ impl HttpClient {
     }
 
     /// At most two requests: the second only to answer a 401.
-    async fn converse(&self, url: &Url, repeat: Repeat) -> Result<Reply, Fault> {
-        let offered = self.login.authorization(url)?;
-        let reply = self.exchange(url, offered.as_ref(), repeat).await?;
+    async fn converse(&self, address: &Address, repeat: Repeat) -> Result<Reply, Fault> {
+        let offered = self.login.authorization(address.target())?;
+        let reply = self.exchange(address, offered.as_ref(), repeat).await?;
         if reply.status != 401 {
             if offered.is_some() {
                 self.login.accepted();
@@ -234,8 +243,8 @@ impl HttpClient {
         }
         let answer = self
             .login
-            .answer(&reply.challenges, offered.as_ref(), url)?;
-        let reply = self.exchange(url, Some(&answer), repeat).await?;
+            .answer(&reply.challenges, offered.as_ref(), address.target())?;
+        let reply = self.exchange(address, Some(&answer), repeat).await?;
         if reply.status == 401 {
             return Err(self.login.refused_again(&reply.challenges));
         }
@@ -245,7 +254,7 @@ impl HttpClient {
 
     async fn exchange(
         &self,
-        url: &Url,
+        address: &Address,
         authorization: Option<&HeaderValue>,
         repeat: Repeat,
     ) -> Result<Reply, Fault> {
@@ -253,25 +262,26 @@ impl HttpClient {
         crate::fault::point!("target.before_request", |error: std::io::Error| {
             Fault::Unreachable(format!("no connection to the CRM: {error}"))
         });
-        let response = match self.send(url, authorization).await {
+        let response = match self.send(address, authorization).await {
             Err(error) if repeat == Repeat::Once && self.was_closed_idle(&error, started) => {
                 tracing::trace!(
                     "a connection had been closed while it was idle; the request goes out again"
                 );
                 // A Digest counter that may have arrived must not be used again.
                 let fresh = match authorization {
-                    Some(_) => self.login.authorization(url)?,
+                    Some(_) => self.login.authorization(address.target())?,
                     None => None,
                 };
-                self.send(url, fresh.as_ref()).await
+                self.send(address, fresh.as_ref()).await
             }
             result => result,
         }
-        .map_err(fault::explain)?;
+        .map_err(|error| fault::explain(&error, error.is_connect()))?;
         crate::fault::point!("target.answered", |error: std::io::Error| Fault::Garbled(
             format!("no complete reply: {error}")
         ));
-        let connection = came_over(&response);
+        let connection = came_over(response.extensions());
+        self.keep_cookies(address, response.headers());
         let (reply, whole) = read(response, NEEDLESS_BODY.min(self.timeout / 4)).await?;
         crate::fault::point!("target.replied", |error: std::io::Error| Fault::Garbled(
             format!("no complete reply: {error}")
@@ -290,7 +300,7 @@ impl HttpClient {
     /// Whether the server closed the connection before the request arrived. It shows as an end without a reply, at once,
     /// on a connection that had served before; a server that takes a request and then hangs up does not look so on a new
     /// connection, and nor does one that thinks about it first.
-    fn was_closed_idle(&self, error: &reqwest::Error, started: Instant) -> bool {
+    fn was_closed_idle(&self, error: &PoolError, started: Instant) -> bool {
         fault::is_closed_unanswered(error)
             && self.kept.forget(error)
             && started.elapsed() <= ROUND_TRIP
@@ -298,28 +308,56 @@ impl HttpClient {
 
     async fn send(
         &self,
-        url: &Url,
+        address: &Address,
         authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::Response, reqwest::Error> {
-        let mut request = self.client.get(url.clone());
+    ) -> Result<Response<Incoming>, PoolError> {
         tracing::trace!(
-            path = url.path(),
-            query_bytes = url.query().map_or(0, str::len),
+            path = address.uri().path(),
+            query_bytes = address.uri().query().map_or(0, str::len),
             credentials = authorization.is_some(),
             "a request goes out"
         );
+        let mut request = self.request(address, Full::default());
         if let Some(value) = authorization {
-            request = request.header(AUTHORIZATION, value.clone());
+            request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
-        let mut leaving = Leaving(Some(&self.requests));
-        let sent = request.send().await;
-        if sent
-            .as_ref()
-            .is_err_and(|error| error.is_connect() || error.is_builder())
+        self.transmit(request).await
+    }
+
+    /// A GET with what every request carries.
+    fn request(&self, address: &Address, body: Full<Bytes>) -> Request<Full<Bytes>> {
+        let mut request = Request::new(body);
+        *request.uri_mut() = address.uri().clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(USER_AGENT, AGENT);
+        if self.cookies.is_used()
+            && let Some(cookies) = address.url().and_then(|url| self.cookies.header(&url))
         {
+            headers.insert(COOKIE, cookies);
+        }
+        request
+    }
+
+    /// Sends it and counts it, unless it is known that nothing of it left.
+    async fn transmit(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, PoolError> {
+        let mut leaving = Leaving(Some(&self.requests));
+        let sent = self.pool.request(request).await;
+        if sent.as_ref().is_err_and(PoolError::is_connect) {
             leaving.0 = None;
         }
         sent
+    }
+
+    fn keep_cookies(&self, address: &Address, headers: &HeaderMap) {
+        if headers.contains_key(SET_COOKIE)
+            && let Some(url) = address.url()
+        {
+            self.cookies.set(headers.get_all(SET_COOKIE).iter(), &url);
+        }
     }
 }
 
@@ -350,25 +388,25 @@ impl fmt::Debug for HttpClient {
 
 /// Reads a reply, chunk by chunk, and stops at the limit; says whether it came to its end. A body that cannot change what
 /// the status says is waited for as long as `needless`. Dropping an unfinished response closes its connection.
-async fn read(mut response: reqwest::Response, needless: Duration) -> Result<(Reply, bool), Fault> {
+async fn read(response: Response<Incoming>, needless: Duration) -> Result<(Reply, bool), Fault> {
     let status = response.status().as_u16();
     let headers = response.headers();
     let mut reply = Reply {
         status,
-        retry_after: text(headers, &reqwest::header::RETRY_AFTER),
-        location: text(headers, &reqwest::header::LOCATION),
+        retry_after: text(headers, &RETRY_AFTER),
+        location: text(headers, &LOCATION),
         challenges: headers
             .get_all(WWW_AUTHENTICATE)
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect(),
-        body: Vec::new(),
+        body: Bytes::new(),
     };
     if !says_all(status) {
-        reply.body = body(&mut response).await?;
+        reply.body = body(response.into_body()).await?;
         return Ok((reply, true));
     }
-    let body = tokio::time::timeout(needless, body(&mut response)).await;
+    let body = tokio::time::timeout(needless, body(response.into_body())).await;
     let whole = matches!(body, Ok(Ok(_)));
     if let Ok(Ok(body)) = body {
         reply.body = body;
@@ -381,22 +419,38 @@ fn says_all(status: u16) -> bool {
     matches!(status, 300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 500..=599)
 }
 
-async fn body(response: &mut reqwest::Response) -> Result<Vec<u8>, Fault> {
+async fn body(mut incoming: Incoming) -> Result<Bytes, Fault> {
     let too_long = || Fault::Garbled("the reply is longer than 64 KiB".to_owned());
-    if response
-        .content_length()
+    if incoming
+        .size_hint()
+        .exact()
         .is_some_and(|length| length > BODY_LIMIT as u64)
     {
         return Err(too_long());
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(fault::explain)? {
-        if body.len() + chunk.len() > BODY_LIMIT {
+    // Most replies come in one piece, which is then taken as it is.
+    let mut whole = Bytes::new();
+    let mut pieces = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| fault::explain(&error, false))?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if whole.len() + pieces.len() + piece.len() > BODY_LIMIT {
             return Err(too_long());
         }
-        body.extend_from_slice(&chunk);
+        if whole.is_empty() && pieces.is_empty() {
+            whole = piece;
+        } else {
+            pieces.extend_from_slice(&std::mem::take(&mut whole));
+            pieces.extend_from_slice(&piece);
+        }
     }
-    Ok(body)
+    Ok(if pieces.is_empty() {
+        whole
+    } else {
+        pieces.into()
+    })
 }
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

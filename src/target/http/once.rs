@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use url::Url;
+use http_body_util::Full;
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 
-use super::{Fault, HttpClient, Leaving, NEEDLESS_BODY, Reply, fault, read};
+use super::{Address, Fault, HttpClient, NEEDLESS_BODY, Reply, fault, read};
 
 /// A form as browsers send it; servers that guess the encoding otherwise guess Latin-1.
 const FORM: HeaderValue =
@@ -16,8 +18,8 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`Fault`]; only [`Fault::Unreachable`] and [`Fault::Broken`] say that nothing arrived.
-    pub async fn send_once(&self, url: &Url, form: Option<&str>) -> Result<Reply, Fault> {
-        match tokio::time::timeout(self.timeout, self.one_exchange(url, form)).await {
+    pub async fn send_once(&self, address: &Address, form: Option<&str>) -> Result<Reply, Fault> {
+        match tokio::time::timeout(self.timeout, self.one_exchange(address, form)).await {
             Ok(result) => result,
             Err(_) => Err(Fault::Timeout(format!(
                 "no complete reply within {}",
@@ -26,26 +28,21 @@ impl HttpClient {
         }
     }
 
-    async fn one_exchange(&self, url: &Url, form: Option<&str>) -> Result<Reply, Fault> {
-        let request = match form {
-            Some(form) => self
-                .client
-                .post(url.clone())
-                .header(CONTENT_TYPE, FORM)
-                .body(form.to_owned()),
-            None => self.client.get(url.clone()),
-        };
-        tracing::trace!(path = url.path(), "a request goes out, once");
-        let mut leaving = Leaving(Some(&self.requests));
-        let sent = request.send().await;
-        if sent
-            .as_ref()
-            .is_err_and(|error| error.is_connect() || error.is_builder())
-        {
-            leaving.0 = None;
+    async fn one_exchange(&self, address: &Address, form: Option<&str>) -> Result<Reply, Fault> {
+        let body = form.map_or_else(Full::default, |form| Bytes::from(form.to_owned()).into());
+        let mut request = self.request(address, body);
+        if form.is_some() {
+            *request.method_mut() = Method::POST;
+            request.headers_mut().insert(CONTENT_TYPE, FORM);
         }
+        tracing::trace!(path = address.uri().path(), "a request goes out, once");
+        let response = self
+            .transmit(request)
+            .await
+            .map_err(|error| fault::explain(&error, error.is_connect()))?;
+        self.keep_cookies(address, response.headers());
         let needless: Duration = NEEDLESS_BODY.min(self.timeout / 4);
-        let (reply, _) = read(sent.map_err(fault::explain)?, needless).await?;
+        let (reply, _) = read(response, needless).await?;
         tracing::debug!(
             status = reply.status,
             bytes = reply.body.len(),

@@ -61,7 +61,7 @@ impl Nimbox {
     /// One attempt, and the reply where there was one.
     async fn ask(&self, call: &WireForm) -> (Outcome, Option<Reply>) {
         let address = self.requests.create(call);
-        let length = address.as_str().len();
+        let length = address.length();
         if length > ADDRESS_LIMIT {
             let reason = format!(
                 "not sent: the request would be {length} bytes long, and web servers take {ADDRESS_LIMIT}; shorten the \
@@ -154,7 +154,7 @@ impl fmt::Debug for Nimbox {
 /// The request that goes out for a call, with `HIDDEN` in the place of the token.
 pub(super) fn shown_request(base: &url::Url, call: &WireForm) -> anyhow::Result<String> {
     let address = Requests::new(base, "HIDDEN")?.create(call);
-    Ok(format!("GET {address}"))
+    Ok(format!("GET {}", address.text()))
 }
 
 fn answer(reply: &Reply) -> Answer<'_> {

@@ -1,11 +1,14 @@
 //! The addresses that go to a NiMbox-style web service, byte for byte.
 
-use anyhow::{Context as _, bail};
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::call::WireForm;
 use crate::target::DeleteBounds;
+use crate::target::http::{Address, Service};
 
 /// Everything but RFC 3986's unreserved characters: a `+` would arrive as a blank, an `&` would end the parameter.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -20,8 +23,8 @@ pub(super) const ADDRESS_LIMIT: usize = 8 * 1024;
 
 /// The two services below a base address, and the token that opens them.
 pub(super) struct Requests {
-    create: Url,
-    delete: Url,
+    create: Service,
+    delete: Service,
     token: String,
 }
 
@@ -39,29 +42,36 @@ impl Requests {
     }
 
     /// Parameters in the order token, initiated, source, destination, duration, url; `url` only where there is one.
-    pub(super) fn create(&self, call: &WireForm) -> Url {
-        let mut query = self.token.clone();
-        push(&mut query, "initiated", &call.initiated);
-        push(&mut query, "source", call.source.as_str());
-        push(&mut query, "destination", call.destination.as_str());
-        push(&mut query, "duration", &call.duration.to_string());
+    pub(super) fn create(&self, call: &WireForm) -> Address {
+        let link = call.url.as_deref().unwrap_or("");
+        // Room for the names and for what is encoded in three bytes.
+        let mut target = self
+            .create
+            .begin(self.token.len() + 160 + link.len() * 3 / 2);
+        target.push_str(&self.token);
+        push(&mut target, "initiated", &call.initiated);
+        push(&mut target, "source", call.source.as_str());
+        push(&mut target, "destination", call.destination.as_str());
+        // Writing to a String does not fail.
+        let _ = write!(target, "&duration={}", call.duration);
         if let Some(link) = &call.url {
-            push(&mut query, "url", link);
+            push(&mut target, "url", link);
         }
-        with_query(&self.create, &query)
+        self.create.address(target)
     }
 
     /// A create that lacks all that makes a call: it can only be refused.
-    pub(super) fn probe(&self) -> Url {
-        with_query(&self.create, &self.token)
+    pub(super) fn probe(&self) -> Address {
+        let target = self.create.begin(self.token.len()) + &self.token;
+        self.create.address(target)
     }
 
     /// Parameters token, from, to.
-    pub(super) fn delete(&self, bounds: DeleteBounds) -> Url {
-        let mut query = self.token.clone();
-        push(&mut query, "from", &bounds.from.to_string());
-        push(&mut query, "to", &bounds.to.to_string());
-        with_query(&self.delete, &query)
+    pub(super) fn delete(&self, bounds: DeleteBounds) -> Address {
+        let mut target = self.delete.begin(self.token.len() + 32) + &self.token;
+        push(&mut target, "from", &bounds.from.to_string());
+        push(&mut target, "to", &bounds.to.to_string());
+        self.delete.address(target)
     }
 }
 
@@ -70,19 +80,14 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-fn service(base: &Url, verb: &str) -> anyhow::Result<Url> {
-    let mut address = base.clone();
+fn service(base: &Url, verb: &str) -> anyhow::Result<Service> {
     let prefix = base.path().trim_end_matches('/');
-    let path = format!("{prefix}/direct/items/phonecalls/{verb}");
-    address.set_path(&path);
-    address.set_query(None);
-    address.set_fragment(None);
     // `mailto:` and the like have no path to put anything below.
-    if address.path() != path {
-        return Err(anyhow::anyhow!("`{base}` is no web address"))
-            .context("target.url cannot be used");
+    if base.cannot_be_a_base() || !base.has_host() {
+        return Err(anyhow!("`{base}` is no web address")).context("target.url cannot be used");
     }
-    Ok(address)
+    let path = format!("{prefix}/direct/items/phonecalls/{verb}");
+    Service::new(base, &path).context("target.url cannot be used")
 }
 
 fn push(query: &mut String, name: &str, value: &str) {
@@ -90,12 +95,6 @@ fn push(query: &mut String, name: &str, value: &str) {
     query.push_str(name);
     query.push('=');
     query.extend(utf8_percent_encode(value, ENCODED));
-}
-
-fn with_query(address: &Url, query: &str) -> Url {
-    let mut address = address.clone();
-    address.set_query(Some(query));
-    address
 }
 
 #[cfg(test)]
@@ -130,7 +129,7 @@ mod tests {
         ] {
             let requests = Requests::new(&Url::parse(base).unwrap(), "t&k+n=%").unwrap();
             assert_eq!(
-                requests.create(&call()).as_str(),
+                requests.create(&call()).text(),
                 format!(
                     "{prefix}/direct/items/phonecalls/create?token=t%26k%2Bn%3D%25&initiated=2012-08-23T12%3A20%3A33-04%3A30\
                      &source=%2B58%20212%26x&destination=%2A72%23%C3%A9~-._&duration=0\
@@ -138,7 +137,7 @@ mod tests {
                 )
             );
             assert_eq!(
-                requests.probe().as_str(),
+                requests.probe().text(),
                 format!("{prefix}/direct/items/phonecalls/create?token=t%26k%2Bn%3D%25")
             );
         }
@@ -151,7 +150,7 @@ mod tests {
             url: None,
             ..call()
         });
-        assert!(address.as_str().ends_with("&duration=0"), "{address}");
+        assert!(address.text().ends_with("&duration=0"), "{address:?}");
     }
 
     #[test]
