@@ -204,6 +204,14 @@ impl Ledger {
             .await
     }
 
+    /// Whether any call is delivered.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn any_delivered(&self) -> Result<bool, LedgerError> {
+        self.door.ask(|store| read::any_delivered(store)).await
+    }
+
     /// The words under which calls are rejected at present, each once, at most `limit`.
     ///
     /// # Errors

@@ -150,6 +150,14 @@ pub(super) fn entries_of(
     wanted.iter().map(one).collect()
 }
 
+/// Whether any call is delivered: found at once where many are.
+pub(super) fn any_delivered(store: &Store) -> Result<bool, Fault> {
+    let mut statement = store
+        .db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM calls WHERE job = ?1 AND state = 0)")?;
+    Ok(statement.query_row([store.job], |row| row.get(0))?)
+}
+
 /// The words under which calls are rejected now, each once, at most `limit`.
 pub(super) fn refusals(store: &Store, limit: usize) -> Result<Vec<String>, Fault> {
     let mut statement = store.db.prepare_cached(

@@ -16,9 +16,9 @@ const EFFECTS: &[&str] = &[
     "std::thread",
     "std::os",
     "tokio",
-    "reqwest",
     "hyper",
     "hyper_util",
+    "hyper_rustls",
     "sqlx",
     "rusqlite",
     "indicatif",
@@ -216,7 +216,7 @@ fn the_source_has_never_heard_of_what_becomes_of_its_rows() {
             "crate::delivery",
             "crate::report",
             "crate::intake",
-            "reqwest",
+            "hyper",
         ],
     );
     // The spool is a temporary SQLite file; the databases of others are read through sqlx.
@@ -254,7 +254,7 @@ fn delivery_has_never_heard_of_source_ledger_or_terminal() {
             "crate::target::nimbox",
             "sqlx",
             "rusqlite",
-            "reqwest",
+            "hyper",
             "indicatif",
             "io::stdout",
             "io::stderr",
@@ -317,7 +317,7 @@ fn discovery_reads_files_and_has_never_heard_of_the_job() {
             "std::process",
             "tokio",
             "sqlx",
-            "reqwest",
+            "hyper",
             "tracing",
         ],
     );

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Summary};
 use crate::fault;
 use crate::intake::{Intake, Settings};
-use crate::ledger::{Ledger, LedgerError, PlanContext, RunRecord, RunStart, State};
+use crate::ledger::{Ledger, LedgerError, PlanContext, RunRecord, RunStart};
 use crate::progress::Progress;
 use crate::report::exit::{Code, Exit};
 use crate::report::text::Remarks;
@@ -185,7 +185,7 @@ impl Stage<'_> {
     async fn limits(&self, mode: Mode) -> Result<Limits, LedgerError> {
         let target = &self.config.target;
         // A deletion that was confirmed proves as much as a delivery.
-        let proven = mode == Mode::Rebuild || self.ledger.counts().await?.of(State::Delivered) > 0;
+        let proven = mode == Mode::Rebuild || self.ledger.any_delivered().await?;
         let refusals = if proven {
             Vec::new()
         } else {

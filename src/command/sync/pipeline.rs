@@ -191,22 +191,22 @@ impl Pipeline<'_> {
             let until = batch.until;
             let missing_from = seen..until;
             seen = seen.max(until);
-            // The source goes on while the ledger is asked: each has a processor of its own.
-            let (planned, ahead) = tokio::join!(
+            // The source goes on while the ledger is asked: each has a thread of its own to do the work. Where the ledger
+            // fails, the source is not waited for.
+            let ((), ahead) = tokio::try_join!(
                 async {
                     self.note_missing(missing_from, Some(&batch)).await?;
                     // When sending has ended, the rest is still planned and counted, so that the report says what is
                     // missing.
                     let sending = !way.parcels.is_closed();
-                    self.plan(kind, batch, sending, &mut last).await
+                    let due = self.plan(kind, batch, sending, &mut last).await?;
+                    fault::moment!("sync.slice_planned");
+                    self.board.rows_done(rows);
+                    self.dispatch(way, &mut recorded, due).await
                 },
-                self.in_time(intake.next()),
-            );
+                async { Ok::<_, LedgerError>(self.in_time(intake.next()).await) },
+            )?;
             next = ahead;
-            let due = planned?;
-            fault::moment!("sync.slice_planned");
-            self.board.rows_done(rows);
-            self.dispatch(way, &mut recorded, due).await?;
         }
         if seen < window.end {
             self.note_missing(seen..window.end, None).await?;

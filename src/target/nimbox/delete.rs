@@ -110,7 +110,7 @@ mod tests {
         let base = "http://127.0.0.1/p/".parse().unwrap();
         let requests = Requests::new(&base, "t").unwrap();
         assert_eq!(
-            requests.delete(sent).as_str(),
+            requests.delete(sent).text(),
             "http://127.0.0.1/p/direct/items/phonecalls/delete?token=t&from=2024-02-28&to=2025-01-01"
         );
         assert_eq!(bounds(day("2024-01-02"), day("2024-01-01")), None);
