@@ -15,7 +15,7 @@ use url::Url;
 use super::PATIENCE;
 use crate::config::{MonitorConfig, PingUrl};
 use crate::report::exit::{Code, Exit};
-use crate::target::http::{Fault, HttpClient, HttpOptions, Trust};
+use crate::target::http::{Address, Fault, HttpClient, HttpOptions, Trust};
 
 /// Rest before the one repetition.
 const REST: Duration = Duration::from_millis(500);
@@ -149,8 +149,10 @@ async fn call(client: Arc<HttpClient>, url: PingUrl, signal: Signal) {
 
 /// The client's own log lines name the path of what it asks for, so it is not listened to here.
 async fn once(client: &HttpClient, url: &Url) -> Result<(), String> {
+    let address =
+        Address::new(url).map_err(|_| "it is an address that cannot be sent".to_owned())?;
     let reply = client
-        .get(url)
+        .get(&address)
         .with_subscriber(NoSubscriber::default())
         .await
         .map_err(|fault| plain(&fault).to_owned())?;

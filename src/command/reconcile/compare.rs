@@ -136,7 +136,7 @@ impl Side<'_> {
             resend: false,
             recheck_before: 0,
         };
-        let drift = plan(Some(entry), today, &context).drift;
+        let drift = plan(Some(entry.standing()), today, &context).drift;
         let day = self.day(days, call.identity.start, call.instant);
         day.rows += u64::from(call.rows);
         day.known(entry, drift);
