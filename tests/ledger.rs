@@ -430,11 +430,11 @@ async fn a_wire_key_belongs_to_its_first_call_within_a_job() {
         ..form(1, "02125550101")
     };
     let owners = ledger.owners(vec![unknown, longer.clone()]).await.unwrap();
-    assert_eq!(owners, [None, Some(identity(1))]);
+    assert_eq!(owners.1, [None, Some(identity(1))]);
     let (other, _) = Ledger::open(&path, "other", Access::ReadOnly, 0)
         .await
         .unwrap();
-    assert_eq!(other.owners(vec![longer]).await.unwrap(), [None]);
+    assert_eq!(other.owners(vec![longer]).await.unwrap().1, [None]);
     assert_eq!(
         other
             .entries(EVERYTHING, Wires::All, None, usize::MAX)
@@ -1025,7 +1025,7 @@ async fn a_rebuilt_call_is_frozen_anew_and_a_dropped_one_stays_out() {
         .owners(vec![form(DAY_10, "02125550101"), today.clone()])
         .await
         .unwrap();
-    assert_eq!(owners, [None, Some(identity(DAY_10))]);
+    assert_eq!(owners.1, [None, Some(identity(DAY_10))]);
     assert_eq!(entries[0].wire, Some(today));
 }
 
@@ -1162,7 +1162,11 @@ async fn play(path: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 .iter()
                 .find(|entry| entry.identity == identity(start));
             let now = today.map(|number| form(start, &format!("0212555010{number}")));
-            let decision = plan(entry, now.as_ref().map(WireForm::content_hash), &ctx);
+            let decision = plan(
+                entry.map(Entry::standing),
+                now.as_ref().map(WireForm::content_hash),
+                &ctx,
+            );
             let (intent, leaves) = match decision.action {
                 Action::Send => (
                     Intent {

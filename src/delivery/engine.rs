@@ -145,7 +145,7 @@ impl<'a, T> Engine<'a, T> {
         if self
             .ending
             .as_ref()
-            .is_none_or(|known| weight(&ending) > weight(known))
+            .is_none_or(|known| ending.weight() > known.weight())
         {
             self.ending = Some(ending);
         }
@@ -465,16 +465,4 @@ impl<'a, T> Engine<'a, T> {
 
 fn later(until: &mut Option<Instant>, at: Instant) {
     *until = Some(until.map_or(at, |known| known.max(at)));
-}
-
-/// The order of [`Ending`]: what a person has to see first weighs most.
-fn weight(ending: &Ending) -> u8 {
-    match ending {
-        Ending::Done => 0,
-        Ending::OutOfTime => 1,
-        Ending::Down(_) => 2,
-        Ending::Unheard => 3,
-        Ending::Broken(_) => 4,
-        Ending::Stopped(_) => 5,
-    }
 }

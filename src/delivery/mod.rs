@@ -134,6 +134,20 @@ pub enum Ending {
     Stopped(Stop),
 }
 
+impl Ending {
+    /// What a person has to see first weighs most.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::OutOfTime => 1,
+            Self::Down(_) => 2,
+            Self::Unheard => 3,
+            Self::Broken(_) => 4,
+            Self::Stopped(_) => 5,
+        }
+    }
+}
+
 /// What a run's delivery came to.
 #[derive(Debug, Clone)]
 pub struct Summary {
