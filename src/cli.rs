@@ -22,7 +22,7 @@ pub struct Cli {
     /// Form of the result on stdout
     // The values stand in the name: a list of its own would turn every help text into its long form.
     #[arg(long, global = true, value_name = "text|json", hide_possible_values = true, default_value = "text", help_heading = EVERYWHERE)]
-    pub output: Output,
+    pub output: OutputForm,
     /// Say more; -vv: every answer, -vvv: every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
@@ -67,8 +67,20 @@ pub(crate) const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configu
 next run goes on · 5 source not readable · 6 the CRM does not speak as agreed · 10 ledger missing · 11 another run holds \
 the lock · 12 ledger unusable · 130, 143 stopped by a signal";
 
-/// Form of the result on stdout.
+/// What `--output` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// [`Output::Text`]
+    Text,
+    /// [`Output::Json`]
+    Json,
+    /// One line for a monitor of the Nagios family; `check` alone gives it, so the others do not offer it.
+    #[value(hide = true)]
+    Nagios,
+}
+
+/// Form of the result on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// For people.
     Text,
@@ -95,6 +107,9 @@ pub enum Command {
     )]
     Rebuild(RebuildArgs),
     /// Is everything ready? One line each, with the mend
+    #[command(
+        after_help = "Examples:\n  cdrelay check\n  cdrelay check --output nagios         one line for a monitor; exit 0 to 3"
+    )]
     Check,
     /// Each rule step of numbers, and what other rules would change
     #[command(

@@ -15,6 +15,7 @@ pub mod filter;
 pub mod filters;
 pub mod form;
 pub mod merge;
+pub mod proof;
 pub mod recording;
 pub mod select;
 mod spans;

@@ -167,7 +167,8 @@ fn transition(zone: Tz, mut from: i64, mut until: i64, before: i64) -> i64 {
     until
 }
 
-fn offset_at(zone: Tz, instant: i64) -> i64 {
+/// Seconds to add to UTC at `instant` in a zone; for few questions about many zones.
+pub(super) fn offset_at(zone: Tz, instant: i64) -> i64 {
     let utc = naive(instant);
     i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::cli::{Cli, Command, Output};
+use crate::cli::{Cli, Command, Output, OutputForm};
 use crate::config::{self, Config};
 use crate::delivery::Stop;
 use crate::fault;
@@ -92,21 +92,32 @@ fn start(cli: &Cli) -> u8 {
     if speak {
         tell(&format!("cdrelay: {}\n", exit.reason));
     }
-    exit.code.number()
+    exit.number()
 }
 
 async fn run(cli: &Cli) -> Exit {
+    let output = match (cli.output, &cli.command) {
+        (OutputForm::Text, _) => Output::Text,
+        (OutputForm::Json, _) => Output::Json,
+        (OutputForm::Nagios, Command::Check) => Output::Text,
+        (OutputForm::Nagios, _) => {
+            return Exit::new(
+                Code::Usage,
+                "`--output nagios` is one line for a monitor, which `cdrelay check` alone gives; use text or json here",
+            );
+        }
+    };
     let (sender, stop) = watch::channel(Stop::No);
     let context = Context {
         config: cli.config.clone(),
-        output: cli.output,
+        output,
         quiet: cli.quiet,
         stop,
         unwritten: RefCell::new(None),
     };
     let signals = listen_for_signals(sender);
     let ended = tokio::select! {
-        ended = verb(&context, &cli.command) => ended,
+        ended = verb(&context, cli) => ended,
         code = signals => Err(Exit::new(code, "stopped at once by a second signal; the next run goes on")),
     };
     let exit = ended.unwrap_or_else(|exit| exit);
@@ -119,12 +130,18 @@ async fn run(cli: &Cli) -> Exit {
     }
 }
 
-async fn verb(context: &Context, command: &Command) -> Ended {
-    match command {
+async fn verb(context: &Context, cli: &Cli) -> Ended {
+    match &cli.command {
         Command::Sync(args) => sync::run(context, args).await,
         Command::Delete(args) => delete::run(context, args).await,
         Command::Rebuild(args) => rebuild::run(context, args).await,
-        Command::Check => check::run(context).await,
+        Command::Check => {
+            let form = match cli.output {
+                OutputForm::Nagios => check::Form::Nagios,
+                OutputForm::Text | OutputForm::Json => check::Form::Usual(context.output),
+            };
+            check::run(context, form).await
+        }
         Command::Explain(args) => explain::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Calls(args) => calls::run(context, args).await,

@@ -20,6 +20,7 @@ mod file;
 mod find;
 mod header;
 mod held;
+mod lateness;
 mod list;
 mod lock;
 mod mark;
@@ -44,6 +45,7 @@ pub use file::{Accepted, init_ledger};
 pub use find::{Filter, Listed, NumberFilter};
 pub use header::APPLICATION_ID;
 pub use held::HeldDecision;
+pub use lateness::Lateness;
 pub use list::{Attempt, Counts};
 pub use lock::{LedgerLock, LockState, lock_path};
 pub use numbers::{NumberUse, Party, UnmatchedExample, UnmatchedNumber, UnmatchedNumbers};
@@ -626,6 +628,17 @@ impl Ledger {
             .ask(move |store| purge::runs(store, runs_before))
             .await?;
         Ok(removed)
+    }
+
+    /// How late rows came into the source: of calls that start at `since` or later, on the column's clock, the latest
+    /// 200,000 at most.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn lateness(&self, since: i64) -> Result<Lateness, LedgerError> {
+        self.door
+            .ask(move |store| lateness::lateness(store, since))
+            .await
     }
 
     /// Looks at every page of the file, at its indices (`PRAGMA integrity_check`), and at the frozen wire forms, each of

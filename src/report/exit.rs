@@ -119,6 +119,8 @@ pub struct Exit {
     pub reason: String,
     /// Whether a person has to know, even with `--quiet`.
     pub alert: bool,
+    /// The process's exit status where it is not the code's own: what a monitor asked for.
+    pub status: Option<u8>,
 }
 
 impl Exit {
@@ -129,6 +131,7 @@ impl Exit {
             code,
             reason: Shown(reason.as_ref()).to_string(),
             alert: !code.heals_by_itself(),
+            status: None,
         }
     }
 
@@ -143,6 +146,7 @@ impl Exit {
             code,
             reason: lines.join("\n"),
             alert: !code.heals_by_itself(),
+            status: None,
         }
     }
 
@@ -154,6 +158,21 @@ impl Exit {
             alert: true,
             ..self
         }
+    }
+
+    /// The same, with another exit status than the code's own.
+    #[must_use]
+    pub fn with_status(self, status: u8) -> Self {
+        Self {
+            status: Some(status),
+            ..self
+        }
+    }
+
+    /// What the shell sees.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        self.status.unwrap_or_else(|| self.code.number())
     }
 
     /// The one that ranks higher; the first of equals.

@@ -25,6 +25,7 @@ mod records;
 mod rotation;
 mod row;
 mod sample;
+mod some;
 
 /// A CSV file, with its rotated siblings.
 ///
@@ -131,5 +132,18 @@ impl CallSource for CsvSource {
             let never = ColumnTime(i64::MAX)..ColumnTime(i64::MAX);
             Ok(self.pass(never).await?.undated().clone())
         })
+    }
+
+    fn sample(
+        &mut self,
+        windows: Vec<Range<ColumnTime>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<CdrRow>>, SourceError>> {
+        Box::pin(self.sampled(windows, limit))
+    }
+
+    /// In the order of the file, which is that of hanging up.
+    fn latest(&mut self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<CdrRow>>, SourceError>> {
+        Box::pin(async move { self.tail(limit) })
     }
 }

@@ -18,6 +18,8 @@ use super::{
 use crate::call::{ColumnTime, TimeKind};
 use crate::fault;
 
+mod sampling;
+
 /// What databases differ in. An implementation connects when it is first asked for something, and again after a failure.
 pub(super) trait Dialect: Send {
     /// Most rows that are counted one by one for an estimate; beyond, the planner is asked.
@@ -41,6 +43,10 @@ pub(super) trait Dialect: Send {
 
     /// The planner's guess how many rows a statement gives; `None` where it makes none.
     fn guess(&mut self, statement: Statement) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
+
+    /// What the rows stand in the order of writing by, ready for an ORDER BY that an index serves; `None` where nothing
+    /// keeps that order.
+    fn insertion_order(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>>;
 
     /// Says goodbye to the server, so that it does not log an aborted connection.
     fn close(&mut self) -> BoxFuture<'_, ()>;
@@ -476,6 +482,18 @@ impl<D: Dialect> CallSource for Table<D> {
 
     fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>> {
         Box::pin(self.count_undated())
+    }
+
+    fn sample(
+        &mut self,
+        windows: Vec<Range<ColumnTime>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<CdrRow>>, SourceError>> {
+        Box::pin(self.sampled(windows, limit))
+    }
+
+    fn latest(&mut self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<CdrRow>>, SourceError>> {
+        Box::pin(self.newest(limit))
     }
 }
 

@@ -211,9 +211,45 @@ pub trait CallSource: Send {
     /// [`SourceError`]
     fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>>;
 
+    /// Some rows out of many, for whoever judges the table and does not copy it: at most `limit` of each window. The windows
+    /// are in ascending order and do not overlap.
+    ///
+    /// With an index these are the first rows of each window. A file is read once; of a table without an index as many
+    /// rows are looked at as some seconds allow, in no order, and a window may get none although it has some. `probe` has
+    /// been called before.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn sample(
+        &mut self,
+        windows: Vec<Range<ColumnTime>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<CdrRow>>, SourceError>>;
+
+    /// The rows that were written last, in the order in which they were written, at most `limit`; `None` where the source
+    /// keeps no such order. `probe` has been called before.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn latest(&mut self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<CdrRow>>, SourceError>>;
+
     /// What the last pass found that a person should know, beside the profile's notes: one sentence each.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+}
+
+/// Puts a row into the window that it starts in, as long as that has fewer than `limit`.
+fn share_out(row: CdrRow, windows: &[Range<ColumnTime>], found: &mut [Vec<CdrRow>], limit: usize) {
+    let StartCell::At(at) = row.start else {
+        return;
+    };
+    let place = windows.partition_point(|window| window.end <= at);
+    let holds = windows
+        .get(place)
+        .is_some_and(|window| window.contains(&at));
+    if holds && found[place].len() < limit {
+        found[place].push(row);
     }
 }
 

@@ -26,6 +26,8 @@ use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
 
+mod order;
+
 /// A source that reads `source.url = "mysql://…"`. Nothing is connected yet.
 ///
 /// # Errors
@@ -123,6 +125,10 @@ impl Dialect for Mysql {
             }))
         }
         .boxed()
+    }
+
+    fn insertion_order(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.order().boxed()
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {

@@ -25,6 +25,8 @@ use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
 
+mod order;
+
 /// A source that reads `source.url = "postgres://…"`. Nothing is connected yet.
 ///
 /// # Errors
@@ -116,6 +118,10 @@ impl Dialect for Postgresql {
             Ok(line.and_then(|line| planned_rows(&line)))
         }
         .boxed()
+    }
+
+    fn insertion_order(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.order().boxed()
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {

@@ -21,6 +21,8 @@ use crate::config::{SourceConfig, TableName};
 use crate::fault;
 use crate::text::Shown;
 
+mod order;
+
 /// A source that reads `source.url = "sqlite://PATH"`. Nothing is opened yet.
 ///
 /// # Errors
@@ -142,6 +144,10 @@ impl Dialect for SqliteFile {
     fn guess(&mut self, _: Statement) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
         // SQLite's plans name no numbers of rows.
         async { Ok(None) }.boxed()
+    }
+
+    fn insertion_order(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.order().boxed()
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {

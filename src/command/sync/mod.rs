@@ -12,7 +12,7 @@ mod pipeline;
 mod slice;
 mod tidy;
 
-pub(super) use pass::{Pass, Stage};
+pub(super) use pass::{Pass, Stage, utc};
 pub(super) use pipeline::asked;
 
 use std::time::{Duration, Instant};
@@ -35,7 +35,6 @@ use crate::target::dry_run::DryRun;
 use crate::target::{self, CrmTarget};
 use crate::text::Shown;
 use overdue::overdue;
-use pass::utc;
 use tidy::tidy;
 
 /// Longest time an incremental run starts requests in, unless told otherwise: it is over before the next hour's.
@@ -244,6 +243,9 @@ pub(super) async fn connect_source(
 }
 
 /// The window that the arguments ask for.
+///
+/// # Errors
+/// Code 2: a time that cannot be read, or an empty window.
 pub(super) fn window(config: &Config, args: &SyncArgs, now: i64) -> Result<Window, Exit> {
     let zone = config.source.timezone;
     let when = |flag: &str, text: &Option<String>| {

@@ -248,7 +248,7 @@ fn timings(started: Instant, board: &Board, summary: &Summary) -> Timings {
 }
 
 /// An instant as JSON shows it.
-pub(super) fn utc(at: i64) -> String {
+pub(in crate::command) fn utc(at: i64) -> String {
     chrono::DateTime::from_timestamp(at, 0).map_or_else(
         || at.to_string(),
         |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
