@@ -63,9 +63,9 @@ pub fn complaint(error: &clap::Error) -> String {
 const EVERYWHERE: &str = "Everywhere";
 
 /// What the exit codes mean, in one sentence.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held calls · 4 incomplete, the \
-next run goes on · 5 source not readable · 6 the CRM does not speak as agreed · 10 ledger missing · 11 another run holds \
-the lock · 12 ledger unusable · 130, 143 stopped by a signal";
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 settled · 2 usage or configuration · 3 look: rejected or held · 4 incomplete, the \
+next run goes on · 5 source not readable · 6 CRM not as agreed · 10 ledger missing · 11 another run · 12 ledger unusable · \
+130, 143 signal";
 
 /// What `--output` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,8 +136,18 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay held                          list them\n  cdrelay held 1763190000.42 --delivered  the CRM has it\n  cdrelay held 02125550142 --resend     the CRM does not have it"
     )]
     Held(HeldArgs),
+    /// Is everything there? Source against ledger, day by day
+    #[command(
+        after_help = "Examples:\n  cdrelay reconcile                     the last 360 days; 0: all settled, 3: gaps\n  cdrelay reconcile --since 2026-11-01 --until 2026-11-08\n  cdrelay reconcile --heal              send what is missing"
+    )]
+    Reconcile(ReconcileArgs),
     /// Last runs, age of the last success, counts by state
     Status,
+    /// Shorten the ledger
+    #[command(
+        after_help = "Examples:\n  cdrelay purge --dry-run               what is older than `ledger.retention`\n  cdrelay purge --older-than 800d"
+    )]
+    Purge(PurgeArgs),
     /// Write a configuration after a few questions
     #[command(
         after_help = "Examples:\n  cdrelay init\n  cdrelay init --yes --target-url https://crm.example.com --token-file token\n  cdrelay init --ledger"
@@ -376,6 +386,40 @@ pub struct HeldArgs {
     /// The CRM has acted upon them
     #[arg(long)]
     pub delivered: bool,
+    /// Wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `reconcile`
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReconcileArgs {
+    /// First instant of the window [default: `select.full_lookback` ago]
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// First instant after the window [default: one day from now]
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Send what is missing or due, of the days that have gaps, and compare again
+    #[arg(long)]
+    pub heal: bool,
+    /// With --heal, wait this long for another run to end
+    #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `purge`
+#[derive(Debug, Clone, Default, Args)]
+pub struct PurgeArgs {
+    /// Remove calls, runs and deletions older than this [default: `ledger.retention`]
+    #[arg(long, value_name = "DUR", value_parser = crate::config::span::parse)]
+    pub older_than: Option<Duration>,
+    /// Even what runs may still ask for: calls are sent again
+    #[arg(long)]
+    pub force: bool,
+    /// Show what would be removed; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Wait this long for another run to end
     #[arg(long, value_name = "DUR", value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,

@@ -61,7 +61,7 @@ pub async fn run(context: &Context, args: &InitArgs) -> Ended {
             stop: context.stop.clone(),
             unwritten: std::cell::RefCell::default(),
         };
-        let ended = check::run(&there).await;
+        let ended = check::run(&there, check::Form::Usual(there.output)).await;
         context.unwritten.replace(there.unwritten.take());
         return ended;
     }

@@ -31,7 +31,9 @@ pub mod init;
 mod log;
 pub mod man;
 mod panic;
+pub mod purge;
 pub mod rebuild;
+pub mod reconcile;
 pub mod sandbox;
 pub mod status;
 pub mod sync;
@@ -147,6 +149,8 @@ async fn verb(context: &Context, cli: &Cli) -> Ended {
         Command::Calls(args) => calls::run(context, args).await,
         Command::Held(args) => held::run(context, args).await,
         Command::Unmatched(args) => unmatched::run(context, args).await,
+        Command::Reconcile(args) => reconcile::run(context, args).await,
+        Command::Purge(args) => purge::run(context, args).await,
         Command::Status => status::run(context).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Adopt(args) => adopt::run(context, args).await,

@@ -1,6 +1,7 @@
 //! How late rows came into the source, as far as the ledger can tell.
 
-use super::error::Fault;
+use super::Ledger;
+use super::error::{Fault, LedgerError};
 use super::read::identity;
 use super::store::Store;
 use crate::call::Identity;
@@ -29,8 +30,19 @@ struct Look {
     settings: Option<i64>,
 }
 
+impl Ledger {
+    /// How late rows came into the source: of calls that start at `since` or later, on the column's clock, the latest
+    /// 200,000 at most.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn lateness(&self, since: i64) -> Result<Lateness, LedgerError> {
+        self.door.ask(move |store| lateness(store, since)).await
+    }
+}
+
 /// Looks at calls that start at `since` or later, on any clock, and that were delivered at the first try.
-pub(super) fn lateness(store: &Store, since: i64) -> Result<Lateness, Fault> {
+fn lateness(store: &Store, since: i64) -> Result<Lateness, Fault> {
     let mut statement = store.db.prepare_cached(
         "SELECT since, until, started, iif(exit_code IN (0, 3) AND mode <> 'rebuild', settings, NULL) FROM runs \
          WHERE job = ?1 AND started >= ?2 ORDER BY started",

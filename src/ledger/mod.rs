@@ -18,6 +18,7 @@ mod entry;
 mod error;
 mod file;
 mod find;
+mod folded;
 mod header;
 mod held;
 mod lateness;
@@ -50,6 +51,7 @@ pub use list::{Attempt, Counts};
 pub use lock::{LedgerLock, LockState, lock_path};
 pub use numbers::{NumberUse, Party, UnmatchedExample, UnmatchedNumber, UnmatchedNumbers};
 pub use plan::{Action, Decision, PlanContext, plan};
+pub use purge::Doomed;
 pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
 pub use selection::Selection;
@@ -608,7 +610,7 @@ impl Ledger {
     }
 
     /// Removes calls that start before `before`, in whatever state, and gives how many; then runs and deletions that
-    /// ended before the instant `runs_before`. Block by block: what was removed when it fails stays removed.
+    /// ended before the instant `runs_before`, and all but the latest hundred attempts of any call. Block by block: what was removed when it fails stays removed.
     ///
     /// # Errors
     /// [`LedgerError`]
@@ -628,17 +630,6 @@ impl Ledger {
             .ask(move |store| purge::runs(store, runs_before))
             .await?;
         Ok(removed)
-    }
-
-    /// How late rows came into the source: of calls that start at `since` or later, on the column's clock, the latest
-    /// 200,000 at most.
-    ///
-    /// # Errors
-    /// [`LedgerError`]
-    pub async fn lateness(&self, since: i64) -> Result<Lateness, LedgerError> {
-        self.door
-            .ask(move |store| lateness::lateness(store, since))
-            .await
     }
 
     /// Looks at every page of the file, at its indices (`PRAGMA integrity_check`), and at the frozen wire forms, each of

@@ -56,6 +56,23 @@ impl Watch {
         })
     }
 
+    /// Takes the files as they are now, shorter ones too; they must still be the same.
+    pub(super) fn renew(&mut self) -> Result<(), LedgerError> {
+        match look(&self.path)? {
+            Some(found) if found.inode == self.file.inode => self.file = found,
+            Some(_) | None => return Err(vanished(&self.path)),
+        }
+        for (known, suffix) in self.beside.iter_mut().zip(BESIDE) {
+            let file = beside(&self.path, suffix);
+            match (*known, look(&file)?) {
+                (Some(before), Some(now)) if before.inode == now.inode => *known = Some(now),
+                (Some(_), _) => return Err(vanished(&file)),
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// From the first commit on the log is watched too: SQLite keeps one and the same as long as a connection is open,
     /// and until it is copied into the ledger it alone holds the last commits. Its index decides what readers see of it.
     pub(super) fn check(&mut self, moment: Moment) -> Result<(), Loss> {

@@ -19,5 +19,7 @@ mod unruly;
 
 mod clock;
 mod nagios;
+mod purge;
+mod reconcile;
 mod stage;
 mod table;

@@ -19,7 +19,7 @@ use crate::ledger::{
 };
 use crate::report::exit::{Code, Exit};
 use crate::source::{CallSource, CdrRow, SourceError, SourceProfile, TimeIndex};
-use crate::target::{self, Probe};
+use crate::target::{self, Keying, Probe};
 use crate::text::count;
 use findings::{Findings, Mark};
 use nagios::Figures;
@@ -80,7 +80,7 @@ async fn check(context: &Context) -> (Option<String>, Findings, Figures) {
     rules(&config, &mut findings);
     let now = now().timestamp();
     let looked = source(&config, now, &mut findings).await;
-    crm(&config, &mut findings).await;
+    let keying = crm(&config, &mut findings).await;
     lock(&config, &mut findings);
     let standing = ledger(&config, now, &mut findings).await;
     if let Some(standing) = &standing {
@@ -89,7 +89,7 @@ async fn check(context: &Context) -> (Option<String>, Findings, Figures) {
     }
     if let Some(looked) = looked {
         looked
-            .finish(&config, standing.as_ref(), now, &mut findings)
+            .finish(&config, standing.as_ref(), keying, now, &mut findings)
             .await;
     }
     (Some(config.job), findings, figures)
@@ -108,6 +108,7 @@ impl Looked {
         self,
         config: &Config,
         standing: Option<&Standing>,
+        keying: Option<Keying>,
         now: i64,
         findings: &mut Findings,
     ) {
@@ -119,6 +120,13 @@ impl Looked {
             standing.map(|standing| &standing.lateness),
         );
         lookback::judge(&seen, config.select.lookback, findings);
+        if matches!(keying, Some(Keying::Keyless { .. })) {
+            findings.ok(
+                "same key",
+                "this CRM knows calls by no key: none keeps another out",
+            );
+            return;
+        }
         let on_record = standing.map_or(0, |standing| standing.counts.collisions);
         let judged =
             collisions::judge(self.source, self.profile, config, now, on_record, findings).await;
@@ -246,12 +254,13 @@ async fn prove(
     Ok(sample.rows)
 }
 
-async fn crm(config: &Config, findings: &mut Findings) {
+/// Gives what the CRM knows calls by, where it is one that can be spoken to.
+async fn crm(config: &Config, findings: &mut Findings) -> Option<Keying> {
     let crm = match target::connect(&config.target) {
         Ok(crm) => crm,
         Err(error) => {
             findings.fail("crm", fail(Code::Usage, &error));
-            return;
+            return None;
         }
     };
     match crm.probe().await {
@@ -262,6 +271,7 @@ async fn crm(config: &Config, findings: &mut Findings) {
         }
         Probe::Broken(why) => findings.fail("crm", Exit::new(Code::Crm, why)),
     }
+    Some(crm.keying())
 }
 
 fn lock(config: &Config, findings: &mut Findings) {

@@ -3,6 +3,7 @@
 use crate::call::ColumnTime;
 use crate::cdr::when::day_bounds;
 use crate::cdr::window::Window;
+use crate::command::purge::horizon;
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError, Purpose};
 use crate::report::Mode;
@@ -30,9 +31,7 @@ pub(super) async fn tidy(
         }
     }
     if mode == Mode::Full {
-        // A day more, because the column's own clock may be that far from the instant.
-        let retention = i64::try_from(config.ledger.retention.as_secs()).unwrap_or(i64::MAX / 2);
-        let before = now.saturating_sub(retention).saturating_sub(86_400);
+        let before = horizon(now, config.ledger.retention);
         ledger.purge(ColumnTime(before), before).await?;
     }
     Ok(())
