@@ -320,6 +320,9 @@ fn cron_runs_quietly_as_its_own_user_and_needs_nothing_of_the_shell() {
 fn scripts_are_executable_and_bash_can_read_them() {
     for script in [
         "contrib/test",
+        "contrib/bench",
+        "contrib/break",
+        "contrib/soak",
         "contrib/packaging/deb",
         "contrib/packaging/stage",
         ".ci/run",
@@ -352,9 +355,29 @@ fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output
     };
     program(
         "cargo",
-        "#!/bin/sh\necho \"$*\" >>\"$NOTES\"\ncase \"$*\" in $FAILING*) exit 101;; esac\n",
+        "#!/bin/sh\necho \"$*\" >>\"$NOTES\"\ncase \"$*\" in $FAILING*) exit 101;; esac\n\
+         case \"$*\" in *--message-format=json*) cat \"$BUILT\";; esac\n",
     );
-    for name in ["cc", "mariadbd", "postgres"] {
+    program(
+        "built-bench",
+        "#!/bin/sh\necho \"bench $* of $(basename \"$CDRELAY_BENCH_PROGRAM\")\" >>\"$NOTES\"\nexit 7\n",
+    );
+    let artifact = |kind: &str, path: &Path| {
+        serde_json::json!({
+            "reason": "compiler-artifact",
+            "target": {"kind": [kind]},
+            "executable": path,
+        })
+        .to_string()
+    };
+    let bench = directory.path().join("built-bench");
+    let built = [
+        artifact("lib", Path::new("")),
+        artifact("bin", &directory.path().join("cargo")),
+        artifact("bench", &bench),
+    ];
+    fs::write(directory.path().join("built"), built.join("\n") + "\n").unwrap();
+    for name in ["cc", "mariadbd", "mariadb", "postgres", "wrk"] {
         program(name, "#!/bin/sh\nexit 1\n");
     }
     let path = format!(
@@ -368,6 +391,7 @@ fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output
         .env("PATH", path)
         .env("NOTES", &notes)
         .env("FAILING", failing)
+        .env("BUILT", directory.path().join("built"))
         .output()
         .unwrap();
     let notes = fs::read_to_string(notes).unwrap_or_default();
@@ -398,6 +422,23 @@ fn the_test_command_fails_when_any_part_fails_and_still_runs_the_others() {
         assert_eq!(output.status.code(), Some(101), "{failing}: {output:?}");
         assert_eq!(calls, [DOC_TESTS, TESTS, FAULT_POINTS], "{failing}");
     }
+}
+
+#[test]
+fn the_benchmark_measures_the_program_as_users_get_it_and_ends_as_the_measurement_does() {
+    let program = "build --locked --release --message-format=json-render-diagnostics";
+    let benchmark =
+        "bench --locked --no-run --bench whole_program --message-format=json-render-diagnostics";
+    let (output, calls) = with_noting_cargo("contrib/bench", &["--check", "--only", "crm"], "none");
+    let measured = "bench --bench --check --only crm of cdrelay";
+    assert_eq!(calls, [program, benchmark, measured]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let (output, calls) = with_noting_cargo("contrib/bench", &[], program);
+    assert_eq!(calls, [program]);
+    assert_eq!(output.status.code(), Some(101), "{output:?}");
+    let (output, calls) = with_noting_cargo("contrib/bench", &["--pure", "rules"], "none");
+    assert_eq!(calls, ["bench --locked --bench pure_parts -- rules"]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

@@ -24,18 +24,28 @@ pub(crate) struct MariaDb {
 /// The server of this test binary, started when first asked for.
 pub(crate) fn server() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
-    SERVER.get_or_init(|| start(true))
+    SERVER.get_or_init(|| start(true, &[]))
 }
 
 /// One that offers no TLS.
 pub(crate) fn server_without_tls() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
-    SERVER.get_or_init(|| start(false))
+    SERVER.get_or_init(|| start(false, &[]))
 }
 
 /// One that no other test uses: it may be stopped, and its limits changed.
 pub(crate) fn private() -> &'static MariaDb {
-    Box::leak(Box::new(start(true)))
+    Box::leak(Box::new(start(true, &[])))
+}
+
+/// One that holds a million rows in memory, as a phone system's does, so that reading them is what is measured.
+pub(crate) fn for_measuring() -> &'static MariaDb {
+    // The last word counts.
+    let room = [
+        "--innodb-buffer-pool-size=1G",
+        "--innodb-log-file-size=256M",
+    ];
+    Box::leak(Box::new(start(false, &room)))
 }
 
 /// A database of its own for one test.
@@ -58,6 +68,12 @@ impl MariaDb {
             .await
             .expect("a database can be created");
         database
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        let text = std::fs::read_to_string(self.root.join("pid")).expect("the server runs");
+        text.trim().parse().expect("a number")
     }
 
     /// Ends the server in an orderly way, as a restart of its service does, and waits for its end.
@@ -147,7 +163,7 @@ impl Database {
     }
 }
 
-fn start(with_tls: bool) -> MariaDb {
+fn start(with_tls: bool, more: &[&str]) -> MariaDb {
     let root = directory("mariadb");
     let (data, socket, port) = (root.join("data"), root.join("s"), free_port());
     let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
@@ -195,6 +211,7 @@ fn start(with_tls: bool) -> MariaDb {
     } else {
         command.push("--skip-ssl".to_owned());
     }
+    command.extend(more.iter().map(|&option| option.to_owned()));
     let daemon = launch(&command, &root, port);
     MariaDb {
         daemons: Mutex::new(vec![daemon]),
