@@ -170,7 +170,13 @@ fn decisions(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group("decisions");
     group.bench_function("plan/unchanged call", |b| {
-        b.iter(|| plan(black_box(Some(&entry)), black_box(Some(42)), &context));
+        b.iter(|| {
+            plan(
+                black_box(Some(entry.standing())),
+                black_box(Some(42)),
+                &context,
+            )
+        });
     });
     group.bench_function("plan/new call", |b| {
         b.iter(|| plan(black_box(None), black_box(Some(42)), &context));

@@ -26,6 +26,7 @@ struct Look {
     since: i64,
     until: i64,
     started: i64,
+    ended: i64,
     /// It read its whole window, and by the settings that are its own.
     settings: Option<i64>,
 }
@@ -44,7 +45,7 @@ impl Ledger {
 /// Looks at calls that start at `since` or later, on any clock, and that were delivered at the first try.
 fn lateness(store: &Store, since: i64) -> Result<Lateness, Fault> {
     let mut statement = store.db.prepare_cached(
-        "SELECT since, until, started, iif(exit_code IN (0, 3) AND mode <> 'rebuild', settings, NULL) FROM runs \
+        "SELECT since, until, started, coalesce(ended, started), iif(exit_code IN (0, 3) AND mode <> 'rebuild', settings, NULL) FROM runs \
          WHERE job = ?1 AND started >= ?2 ORDER BY started",
     )?;
     let looks: Vec<Look> = statement
@@ -53,7 +54,8 @@ fn lateness(store: &Store, since: i64) -> Result<Lateness, Fault> {
                 since: row.get(0)?,
                 until: row.get(1)?,
                 started: row.get(2)?,
-                settings: row.get(3)?,
+                ended: row.get(3)?,
+                settings: row.get(4)?,
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -77,7 +79,11 @@ fn lateness(store: &Store, since: i64) -> Result<Lateness, Fault> {
             .iter()
             .rev()
             .find(|look| {
-                look.settings == Some(settings) && look.since <= instant && instant < look.until
+                // One that ended in the very second of the answer may have sent the call itself.
+                look.settings == Some(settings)
+                    && look.ended < answered
+                    && look.since <= instant
+                    && instant < look.until
             });
         let Some(look) = looked_in_vain else {
             continue;
