@@ -98,9 +98,7 @@ fn no_number(text: &[char]) -> usize {
         .iter()
         .position(|c| !c.is_alphanumeric())
         .unwrap_or(text.len());
-    let is_hex = end >= SHORTEST_DIGEST
-        && text[..end].iter().all(char::is_ascii_hexdigit)
-        && text[..end].iter().any(char::is_ascii_alphabetic);
+    let is_hex = end >= SHORTEST_DIGEST && text[..end].iter().all(char::is_ascii_hexdigit);
     if is_hex {
         end
     } else {
@@ -138,19 +136,38 @@ fn clock(text: &[char]) -> usize {
     }
 }
 
-/// An IPv4 address with a port behind it; of the two only the address: the port is too short for a number.
+/// An IPv4 address with a port behind it, or one of a private network or this machine: no country writes its numbers so.
+/// Of the two only the address: the port is too short for a number.
 fn socket(text: &[char]) -> usize {
     let end = text
         .iter()
         .position(|c| !c.is_ascii_digit() && *c != '.')
         .unwrap_or(text.len());
-    let mut parts = 0;
-    let fits = text[..end].split(|c| *c == '.').all(|part| {
-        parts += 1;
-        matches!(digits(part), Some(0..=255))
-    });
+    // A dot that ends a sentence is none of the address.
+    let end = if end > 0 && text[end - 1] == '.' {
+        end - 1
+    } else {
+        end
+    };
+    let mut parts = Vec::with_capacity(4);
+    for part in text[..end].split(|c| *c == '.') {
+        match digits(part) {
+            Some(number @ 0..=255) if parts.len() < 4 && (part[0] != '0' || part.len() == 1) => {
+                parts.push(number)
+            }
+            Some(_) | None => return 0,
+        }
+    }
     let port = text.get(end) == Some(&':') && text.get(end + 1).is_some_and(char::is_ascii_digit);
-    if fits && parts == 4 && port { end } else { 0 }
+    let near = matches!(
+        parts[..],
+        [10 | 127, _, _, _] | [192, 168, _, _] | [172, 16..=31, _, _]
+    );
+    if parts.len() == 4 && (port || near) {
+        end
+    } else {
+        0
+    }
 }
 
 /// The value of one to four digits.
@@ -302,6 +319,9 @@ mod tests {
             ("2026-11-201", "xxxx-xx-201"),
             ("0212 2026-11-20", "xxxx xxxx-x1-20"),
             ("refused: 127.0.0.1:8080", "refused: 127.0.0.1:8080"),
+            ("it points to 192.168.1.20.", "it points to 192.168.1.20."),
+            ("it points to 172.15.1.20", "it points to xxx.xx.1.20"),
+            ("ask 0212.28.53.34", "ask xxxx.xx.x3.34"),
             ("at http://192.168.1.98:80/x", "at http://192.168.1.98:80/x"),
             ("212.185.33.48", "xxx.xxx.x3.48"),
             ("212.285.33.48:9", "xxx.xxx.x3.48:9"),

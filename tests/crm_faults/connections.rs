@@ -150,8 +150,7 @@ pub fn cases() -> Vec<Case> {
         .or_says(&DROPPED),
         always(
             "reset_within_the_body",
-            "cdrelay: 2 calls pending: no complete reply: error decoding response body: \
-             error reading a body from connection: Connection reset by peer (os error 104)",
+            "cdrelay: 2 calls pending: no complete reply: error reading a body from connection: Connection reset by peer (os error 104)",
             Reply::Acts(vec![
                 Act::Write(
                     b"HTTP/1.1 200 OK\r\nContent-Length: 59\r\n\r\n{\"error\":false".to_vec(),

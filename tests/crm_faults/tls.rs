@@ -95,9 +95,8 @@ pub fn cases() -> Vec<Case> {
     vec![
         shows(
             "an_expired_certificate",
-            "cdrelay: the CRM's certificate is out of date (certificate expired: \
-             verification time N (UNIX), but certificate is not valid after N (N seconds \
-             ago)); compare this machine's clock, and have the certificate renewed",
+            "cdrelay: the CRM's certificate is out of date: it was valid until 2020-01-01; \
+             compare this machine's clock, and have the certificate renewed",
             "127.0.0.1",
             2020,
         ),

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use hyper_util::client::legacy::Error as PoolError;
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 
 use super::connector::TooSlow;
@@ -159,6 +160,18 @@ fn not_tls(link: &(dyn StdError + 'static)) -> Option<String> {
     }
 }
 
+/// What to do about a certificate whose dates do not fit.
+const RENEW: &str = "compare this machine's clock, and have the certificate renewed";
+
+/// The day of an instant, in UTC.
+fn day(at: UnixTime) -> String {
+    let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+    chrono::DateTime::from_timestamp(seconds, 0).map_or_else(
+        || format!("{seconds} seconds after 1970"),
+        |at| at.date_naive().to_string(),
+    )
+}
+
 fn certificate_mend(why: &CertificateError) -> String {
     match why {
         CertificateError::Other(other) => match other.0.downcast_ref::<PinMismatch>() {
@@ -180,13 +193,17 @@ fn certificate_mend(why: &CertificateError) -> String {
              by `target.certificate_sha256`"
                 .to_owned()
         }
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => format!(
-            "the CRM's certificate is out of date ({why}); compare this machine's clock, and have the certificate \
-             renewed"
+        CertificateError::ExpiredContext { not_after, .. } => format!(
+            "the CRM's certificate is out of date: it was valid until {}; {RENEW}",
+            day(*not_after)
         ),
+        CertificateError::NotValidYetContext { not_before, .. } => format!(
+            "the CRM's certificate is not valid yet: it will be from {} on; {RENEW}",
+            day(*not_before)
+        ),
+        CertificateError::Expired | CertificateError::NotValidYet => {
+            format!("the CRM's certificate is out of date; {RENEW}")
+        }
         CertificateError::BadSignature => {
             "the CRM's certificate, or the proof that the server holds its key, has a wrong signature: another server may \
              be answering in its place; find out which before anything is sent"
