@@ -470,36 +470,6 @@ impl Ledger {
             .await
     }
 
-    /// Shows everything in these instants (Unix seconds) to the surveyor, as it is at one moment, and gives it back.
-    ///
-    /// # Errors
-    /// [`LedgerError`]
-    pub async fn survey<S: Surveyor>(
-        &self,
-        instants: Range<i64>,
-        mut surveyor: S,
-    ) -> Result<S, LedgerError> {
-        self.door
-            .ask(move |store| {
-                survey::survey(store, &instants, &mut surveyor)?;
-                Ok(surveyor)
-            })
-            .await
-    }
-
-    /// The instants (Unix seconds) of calls that are known by their start and number; `None` for one that is not there.
-    ///
-    /// # Errors
-    /// [`LedgerError`]
-    pub async fn instants(
-        &self,
-        calls: Vec<(ColumnTime, i64)>,
-    ) -> Result<Vec<Option<i64>>, LedgerError> {
-        self.door
-            .ask(move |store| survey::instants(store, &calls))
-            .await
-    }
-
     /// Records a deletion and makes due, or withdraws, what it may delete: one transaction. The request may leave only
     /// after this has returned.
     ///

@@ -2,14 +2,15 @@
 //! the runs, all of one moment and each read once.
 //!
 //! The big tables are read in the order in which they lie on the disk and never joined: a form is joined to its call by
-//! whoever looks, by number. A million calls take well under a second that way, and one row of them is held at a time.
+//! whoever looks, by number. One row is held at a time.
 
 use std::ops::{Range, RangeInclusive};
 
 use rusqlite::OptionalExtension;
 
+use super::Ledger;
 use super::entry::{Missing, PendingReason, STUCK_AFTER, State};
-use super::error::Fault;
+use super::error::{Fault, LedgerError};
 use super::read;
 use super::runs::{self, Run};
 use super::store::Store;
@@ -91,8 +92,38 @@ pub struct Besides {
     pub success_before: Option<i64>,
 }
 
+impl Ledger {
+    /// Shows everything in these instants (Unix seconds) to the surveyor, as it is at one moment, and gives it back.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn survey<S: Surveyor>(
+        &self,
+        instants: Range<i64>,
+        mut surveyor: S,
+    ) -> Result<S, LedgerError> {
+        self.door
+            .ask(move |store| {
+                look(store, &instants, &mut surveyor)?;
+                Ok(surveyor)
+            })
+            .await
+    }
+
+    /// The instants (Unix seconds) of calls that are known by their start and number; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn instants(
+        &self,
+        calls: Vec<(ColumnTime, i64)>,
+    ) -> Result<Vec<Option<i64>>, LedgerError> {
+        self.door.ask(move |store| instants(store, &calls)).await
+    }
+}
+
 /// Shows the surveyor what lies in these instants (Unix seconds).
-pub(super) fn survey(
+fn look(
     store: &mut Store,
     instants: &Range<i64>,
     surveyor: &mut impl Surveyor,
@@ -147,10 +178,7 @@ pub(super) fn survey(
 }
 
 /// The instants of calls that are known by start and number; `None` for one that is not there.
-pub(super) fn instants(
-    store: &Store,
-    calls: &[(ColumnTime, i64)],
-) -> Result<Vec<Option<i64>>, Fault> {
+fn instants(store: &Store, calls: &[(ColumnTime, i64)]) -> Result<Vec<Option<i64>>, Fault> {
     let mut statement = store
         .db
         .prepare_cached("SELECT instant FROM calls WHERE job = ?1 AND start = ?2 AND id = ?3")?;

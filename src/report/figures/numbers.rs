@@ -29,11 +29,11 @@ impl Sample {
 
     /// Counts a call of a number.
     pub fn add(&mut self, number: &str) {
-        if let Some(calls) = self.calls.get_mut(number) {
-            *calls += 1;
+        if !belongs(number, self.halvings) {
             return;
         }
-        if !belongs(number, self.halvings) {
+        if let Some(calls) = self.calls.get_mut(number) {
+            *calls += 1;
             return;
         }
         self.calls.insert(number.into(), 1);
