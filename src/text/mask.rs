@@ -65,7 +65,11 @@ pub fn mask_text(text: &str) -> String {
     let mut at = 0;
     while at < chars.len() {
         let begins = at == 0 || !chars[at - 1].is_alphanumeric();
-        let harmless = if begins { no_number(&chars[at..]) } else { 0 };
+        let harmless = match begins {
+            true if is_behind_id_word(&chars[..at]) => run(&chars[at..]),
+            true => no_number(&chars[at..]),
+            false => 0,
+        };
         if harmless > 0 {
             masked.extend(&chars[at..at + harmless]);
             at += harmless;
@@ -91,13 +95,28 @@ pub fn mask_text(text: &str) -> String {
     masked
 }
 
+/// Behind this word stands the CRM's own id of a call, by which its administrator finds it.
+const ID_WORD: &str = "phonecallId ";
+
+/// Whether the text so far ends with [`ID_WORD`].
+fn is_behind_id_word(before: &[char]) -> bool {
+    ID_WORD
+        .chars()
+        .rev()
+        .eq(before.iter().rev().copied().take(ID_WORD.len()))
+}
+
+/// How many letters and digits there are in a row.
+fn run(text: &[char]) -> usize {
+    text.iter()
+        .position(|c| !c.is_alphanumeric())
+        .unwrap_or(text.len())
+}
+
 /// How many characters something takes at the beginning of `text` that has digits and is nobody's number; 0 where nothing
 /// of the kind stands there.
 fn no_number(text: &[char]) -> usize {
-    let end = text
-        .iter()
-        .position(|c| !c.is_alphanumeric())
-        .unwrap_or(text.len());
+    let end = run(text);
     let is_hex = end >= SHORTEST_DIGEST && text[..end].iter().all(char::is_ascii_hexdigit);
     if is_hex {
         end
@@ -319,6 +338,11 @@ mod tests {
             ("2026-11-201", "xxxx-xx-201"),
             ("0212 2026-11-20", "xxxx xxxx-x1-20"),
             ("refused: 127.0.0.1:8080", "refused: 127.0.0.1:8080"),
+            (
+                "the CRM reported phonecallId 70000007 for 3",
+                "the CRM reported phonecallId 70000007 for 3",
+            ),
+            ("phonecallId  70000007", "phonecallId  xxxxx007"),
             ("it points to 192.168.1.20.", "it points to 192.168.1.20."),
             ("it points to 172.15.1.20", "it points to xxx.xx.1.20"),
             ("ask 0212.28.53.34", "ask xxxx.xx.x3.34"),

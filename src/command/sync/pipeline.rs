@@ -186,7 +186,12 @@ impl Pipeline<'_> {
             fault::moment!("sync.slice_read");
             // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
             // that is being sent, this one and the next are in memory. A closed channel has a word of its own below.
-            let _ = way.parcels.reserve().await;
+            let room = async {
+                let _ = way.parcels.reserve().await;
+            };
+            if let Err(extent) = self.in_time(room).await {
+                return Ok(extent);
+            }
             let rows = batch.rows;
             let until = batch.until;
             let missing_from = seen..until;
