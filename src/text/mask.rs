@@ -121,8 +121,24 @@ fn no_number(text: &[char]) -> usize {
     if is_hex {
         end
     } else {
-        date(text).max(socket(text))
+        date(text).max(socket(text)).max(uniqueid(text))
     }
+}
+
+/// Asterisk's id of a channel, `1795818232.1472`: an epoch of these decades, a dot, a counter (main/channel.c).
+fn uniqueid(text: &[char]) -> usize {
+    let digits = |from: usize| {
+        text.iter()
+            .skip(from)
+            .take_while(|c| c.is_ascii_digit())
+            .count()
+    };
+    let counter = digits(11);
+    let ends = !text
+        .get(11 + counter)
+        .is_some_and(|c| c.is_alphanumeric() || *c == '-');
+    let fits = digits(0) == 10 && text[0] == '1' && text.get(10) == Some(&'.') && counter > 0;
+    if fits && ends { 11 + counter } else { 0 }
 }
 
 /// A date of these centuries, `2026-11-20`, with the time of day that may follow.
@@ -343,6 +359,8 @@ mod tests {
                 "the CRM reported phonecallId 70000007 for 3",
             ),
             ("phonecallId  70000007", "phonecallId  xxxxx007"),
+            ("row 1795818232.1472 is odd", "row 1795818232.1472 is odd"),
+            ("row 0212555014.2", "row xxxxxxxx14.2"),
             ("it points to 192.168.1.20.", "it points to 192.168.1.20."),
             ("it points to 172.15.1.20", "it points to xxx.xx.1.20"),
             ("ask 0212.28.53.34", "ask xxxx.xx.x3.34"),
