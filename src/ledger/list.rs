@@ -165,24 +165,11 @@ pub(super) fn collisions(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// How closely [`integrity`] looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// At every page, and at every text and its hash.
-    Whole,
-    /// And at every index, whether it holds what its table does.
-    WithIndices,
-}
-
 /// Looks at everything; fails with the first thing that is wrong, if anything is.
-pub(super) fn integrity(store: &Store, look: Look) -> Result<(), Fault> {
-    let question = match look {
-        Look::Whole => "PRAGMA quick_check(1)",
-        Look::WithIndices => "PRAGMA integrity_check(1)",
-    };
+pub(super) fn integrity(store: &Store) -> Result<(), Fault> {
     let verdict: Option<String> = store
         .db
-        .query_row(question, [], |row| row.get(0))
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         .optional()?;
     if verdict.as_deref() != Some("ok") {
         return Err(Fault::Damaged);

@@ -65,7 +65,6 @@ use chrono::NaiveDate;
 
 use crate::call::{ColumnTime, Identity, WireForm};
 use crate::target;
-use list::Look;
 use store::Door;
 
 /// A handle on an open ledger, for one job. Clones share the one thread, which ends with [`Ledger::close`] or with the
@@ -608,19 +607,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unusable`] where anything does not hold together.
     pub async fn integrity(&self) -> Result<(), LedgerError> {
-        self.door
-            .ask(|store| list::integrity(store, Look::WithIndices))
-            .await
-    }
-
-    /// The same without the indices, which hold nothing that the tables do not: for the end of a run.
-    ///
-    /// # Errors
-    /// [`LedgerError::Unusable`] where anything does not hold together.
-    pub async fn soundness(&self) -> Result<(), LedgerError> {
-        self.door
-            .ask(|store| list::integrity(store, Look::Whole))
-            .await
+        self.door.ask(|store| list::integrity(store)).await
     }
 
     /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before

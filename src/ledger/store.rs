@@ -184,9 +184,7 @@ impl Store {
             None => damaged,
         };
         match fault.at(&self.path, damaged) {
-            LedgerError::Internal { source, .. }
-                if list::integrity(self, list::Look::WithIndices).is_err() =>
-            {
+            LedgerError::Internal { source, .. } if list::integrity(self).is_err() => {
                 LedgerError::Unusable {
                     what: damaged(&self.path),
                     source,

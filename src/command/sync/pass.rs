@@ -134,7 +134,7 @@ impl Stage<'_> {
         if pass.mode == Mode::Full && !self.dry_run && !matches!(summary.ending, Ending::Stopped(_))
         {
             // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
-            ledger.soundness().await?;
+            ledger.integrity().await?;
         }
         let mut report = board.report(RunReport {
             job: config.job.clone(),
