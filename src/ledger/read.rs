@@ -29,6 +29,9 @@ pub(super) const COLUMNS: &str = concat!(
     unanswered!()
 );
 
+/// How many these are.
+pub(super) const WIDTH: usize = 21;
+
 pub(super) fn entries(
     store: &Store,
     range: &Range<ColumnTime>,
