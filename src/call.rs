@@ -204,24 +204,28 @@ impl WireForm {
     /// proof: whoever finds two calls with equal hashes compares the texts.
     #[must_use]
     pub fn key_hash(&self) -> i64 {
-        self.borrowed().key_hash()
+        digest([
+            self.initiated.as_bytes(),
+            self.source.0.as_bytes(),
+            self.destination.0.as_bytes(),
+        ])
     }
 
     /// The same over everything the CRM gets: differs when a rule, the zone, the rendering or the row changed.
     #[must_use]
     pub fn content_hash(&self) -> i64 {
-        self.borrowed().content_hash()
-    }
-
-    fn borrowed(&self) -> WireFormRef<'_> {
-        WireFormRef {
-            initiated: &self.initiated,
-            source: self.source.as_str(),
-            destination: self.destination.as_str(),
-            duration: self.duration,
-            url: self.url.as_deref(),
-            form: self.form.as_deref(),
+        // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
+        if let Some(form) = &self.form {
+            return digest([form.as_bytes()]);
         }
+        let mut digits = [0; 20];
+        digest([
+            self.initiated.as_bytes(),
+            self.source.0.as_bytes(),
+            self.destination.0.as_bytes(),
+            decimal(self.duration, &mut digits),
+            self.url.as_deref().unwrap_or("").as_bytes(),
+        ])
     }
 
     /// Whether both give one key on a CRM that keys calls by start, source and destination.
@@ -230,42 +234,6 @@ impl WireForm {
         self.initiated == other.initiated
             && self.source == other.source
             && self.destination == other.destination
-    }
-}
-
-/// A [`WireForm`] whose texts are somebody else's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WireFormRef<'a> {
-    pub(crate) initiated: &'a str,
-    pub(crate) source: &'a str,
-    pub(crate) destination: &'a str,
-    pub(crate) duration: u64,
-    pub(crate) url: Option<&'a str>,
-    pub(crate) form: Option<&'a str>,
-}
-
-impl WireFormRef<'_> {
-    pub(crate) fn key_hash(&self) -> i64 {
-        digest([
-            self.initiated.as_bytes(),
-            self.source.as_bytes(),
-            self.destination.as_bytes(),
-        ])
-    }
-
-    pub(crate) fn content_hash(&self) -> i64 {
-        // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
-        if let Some(form) = self.form {
-            return digest([form.as_bytes()]);
-        }
-        let mut digits = [0; 20];
-        digest([
-            self.initiated.as_bytes(),
-            self.source.as_bytes(),
-            self.destination.as_bytes(),
-            decimal(self.duration, &mut digits),
-            self.url.unwrap_or("").as_bytes(),
-        ])
     }
 }
 
