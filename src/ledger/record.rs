@@ -50,20 +50,25 @@ pub(super) fn outcomes(
     store.write(fault::step!("ledger.outcomes"), (), |tx, job| {
         let mut delivered = Delivered::new(tx, job)?;
         for (identity, recorded) in outcomes {
-            if let Recorded::Delivered(receipt) = recorded
-                && delivered.at_once(identity, at, receipt)?
-            {
-                fault::point!("ledger.outcomes.row");
-                continue;
+            let done = match recorded {
+                Recorded::Delivered(receipt) => delivered.at_once(identity, at, receipt)?,
+                Recorded::Unmatched { .. }
+                | Recorded::Rejected { .. }
+                | Recorded::Pending { .. }
+                | Recorded::Held { .. }
+                | Recorded::Doubted { .. }
+                | Recorded::NotAttempted => false,
+            };
+            if !done {
+                let known = known(tx, job, identity)?
+                    .filter(|known| {
+                        known.state == State::InFlight
+                            || (known.state == State::Delivered
+                                && matches!(recorded, Recorded::Doubted { .. }))
+                    })
+                    .ok_or_else(|| Fault::Wrong("an outcome without an intent".into()))?;
+                outcome(tx, job, run, at, &known, identity, recorded)?;
             }
-            let known = known(tx, job, identity)?
-                .filter(|known| {
-                    known.state == State::InFlight
-                        || (known.state == State::Delivered
-                            && matches!(recorded, Recorded::Doubted { .. }))
-                })
-                .ok_or_else(|| Fault::Wrong("an outcome without an intent".into()))?;
-            outcome(tx, job, run, at, &known, identity, recorded)?;
             fault::point!("ledger.outcomes.row");
         }
         Ok(())
