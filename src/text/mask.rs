@@ -188,7 +188,7 @@ fn socket(text: &[char]) -> usize {
     for part in text[..end].split(|c| *c == '.') {
         match digits(part) {
             Some(number @ 0..=255) if parts.len() < 4 && (part[0] != '0' || part.len() == 1) => {
-                parts.push(number)
+                parts.push(number);
             }
             Some(_) | None => return 0,
         }
