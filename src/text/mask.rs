@@ -116,13 +116,17 @@ fn run(text: &[char]) -> usize {
 /// How many characters something takes at the beginning of `text` that has digits and is nobody's number; 0 where nothing
 /// of the kind stands there.
 fn no_number(text: &[char]) -> usize {
-    let end = run(text);
-    let is_hex = end >= SHORTEST_DIGEST && text[..end].iter().all(char::is_ascii_hexdigit);
-    if is_hex {
-        end
-    } else {
-        date(text).max(socket(text)).max(uniqueid(text))
+    match hexadecimal(text) {
+        0 => date(text).max(socket(text)).max(uniqueid(text)),
+        digest => digest,
     }
+}
+
+/// A digest, or an id as long as one.
+fn hexadecimal(text: &[char]) -> usize {
+    let end = run(text);
+    let fits = end >= SHORTEST_DIGEST && text[..end].iter().all(char::is_ascii_hexdigit);
+    if fits { end } else { 0 }
 }
 
 /// Asterisk's id of a channel, `1795818232.1472`: an epoch of these decades, a dot, a counter (main/channel.c).
@@ -218,6 +222,10 @@ fn digits(text: &[char]) -> Option<u32> {
 fn number(text: &[char]) -> (usize, usize) {
     let (mut end, mut digits, mut gap) = (0, 0, 0);
     for (at, c) in text.iter().enumerate() {
+        // A digest behind a number, as in `SHA-256 4711…`, is no part of it.
+        if gap > 0 && hexadecimal(&text[at..]) > 0 {
+            break;
+        }
         if c.is_numeric() {
             (end, digits, gap) = (at + 1, digits + 1, 0);
         } else if digits > 0
@@ -359,6 +367,10 @@ mod tests {
                 "the CRM reported phonecallId 70000007 for 3",
             ),
             ("phonecallId  70000007", "phonecallId  xxxxx007"),
+            (
+                "SHA-256 47872b0831f232edaaaaa447fa62a62f, and",
+                "SHA-256 47872b0831f232edaaaaa447fa62a62f, and",
+            ),
             ("row 1795818232.1472 is odd", "row 1795818232.1472 is odd"),
             ("row 0212555014.2", "row xxxxxxxx14.2"),
             ("it points to 192.168.1.20.", "it points to 192.168.1.20."),
