@@ -19,7 +19,7 @@ pub enum HeldDecision {
 const KILLED: &str = "the run was killed before an answer was on record";
 
 pub(super) fn hold_in_flight(store: &mut Store, run: RunId, at: i64) -> Result<u64, Fault> {
-    store.write(fault::step!("ledger.hold"), 0, |tx, job| {
+    store.write(fault::step!("ledger.outcomes"), 0, |tx, job| {
         tx.prepare_cached(
             "INSERT INTO attempts (call, run, at, outcome, words) \
              SELECT id, ?2, ?3, 'no_verdict', ?4 FROM calls INDEXED BY calls_unsettled \
@@ -48,7 +48,7 @@ pub(super) fn settle(
         HeldDecision::Resend => (4, Some(0), "no_verdict", "a person had it sent again"),
         HeldDecision::Delivered => (0, None, "existing", "a person found it at the CRM"),
     };
-    store.write(fault::step!("ledger.settle_held"), 0, |tx, job| {
+    store.write(fault::step!("ledger.outcomes"), 0, |tx, job| {
         let mut changed = 0;
         for id in identities {
             let key = (
