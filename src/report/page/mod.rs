@@ -1,7 +1,7 @@
 //! The report as one HTML page: nothing is loaded, no script runs, and what came from outside is text.
 //!
 //! The templates (`page.html`, `chart.html`) escape every value, and every word from outside goes through
-//! [`Shown`] first, so that control characters and bidi marks are seen and do nothing. A content security policy forbids
+//! [`Shown`](crate::text::Shown) first, so that control characters and bidi marks are seen and do nothing. A content security policy forbids
 //! what none of that should let through: everything but the one style sheet, which it knows by its digest. Geometry stands
 //! in SVG attributes, colours in classes; there is no inline style.
 
