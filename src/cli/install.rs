@@ -48,7 +48,7 @@ pub struct InitArgs {
     /// First line: its token; `-`: stdin
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// utc, offset, local or local-z [default: utc]
+    /// utc (else offset, local, local-z)
     #[arg(long, value_name = "HOW")]
     pub initiated_as: Option<String>,
     /// Dialled for an outside line; "": none
