@@ -14,7 +14,7 @@ mod report;
 pub use install::{AdoptArgs, CompletionsArgs, InitArgs, ManArgs, Shell};
 pub use report::ReportArgs;
 
-/// Copies the calls of a phone system into a CRM: completely, once, under the right number.
+/// Copies a PBX's calls into a CRM: completely, once, under the right number.
 #[derive(Debug, Parser)]
 #[command(name = "cdrelay", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -185,6 +185,11 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay adopt --dry-run               would every call get the script's key?\n  cdrelay adopt --since 2026-01-01"
     )]
     Adopt(AdoptArgs),
+    /// Receive call events and write them as rows of a `cdr` table
+    #[command(
+        after_help = "Examples:\n  cdrelay collect                       until Ctrl-C or SIGTERM\n  cdrelay collect --from messages.txt   recorded asterCC messages, one a line"
+    )]
+    Collect(CollectArgs),
     /// A NiMbox-style practice CRM on loopback
     #[command(
         after_help = "Examples:\n  cdrelay sandbox                       every number is known; Ctrl-C ends it\n  cdrelay sandbox --contacts numbers.txt --latency 50ms"
@@ -192,7 +197,7 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// The main job, end to end, on embedded parts
     #[command(
-        after_help = "Example:\n  cdrelay demo --dir demo               leave the files in ./demo"
+        after_help = "Examples:\n  cdrelay demo --dir demo               leave the files in ./demo\n  cdrelay demo --events                 call events instead of a table"
     )]
     Demo(DemoArgs),
     /// Completion of this command line, for a shell
@@ -466,6 +471,14 @@ pub struct PurgeArgs {
     pub wait: Option<Duration>,
 }
 
+/// `collect`
+#[derive(Debug, Clone, Default, Args)]
+pub struct CollectArgs {
+    /// Take recorded asterCC messages, one a line, instead of listening; `-` reads stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub from: Option<PathBuf>,
+}
+
 /// `sandbox`
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
@@ -489,6 +502,9 @@ pub struct DemoArgs {
     /// Folder to leave the files in [default: a new one in the temporary directory]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// A phone system without a table: two calls as events, through the collector
+    #[arg(long)]
+    pub events: bool,
 }
 
 fn parse_state(word: &str) -> Result<crate::ledger::State, String> {

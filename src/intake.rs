@@ -3,13 +3,14 @@
 //! It joins the pure rooms ([`crate::cdr`], [`crate::number`]) to a source, counts what it leaves out, and has never heard
 //! of the ledger or the CRM. `sync` sends what comes out of it, `delete` compares it with what was delivered.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::call::{Call, ColumnTime, Identity, PhoneNumber, TimeKind, WireForm};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
 use crate::cdr::{Assembled, Assembly, Other, merge, select, wire};
-use crate::config::{Config, Side, TargetKind};
+use crate::config::{Config, RuleConfig, RuleTest, Side, TargetKind};
 use crate::number::chain::{Chain, Verdict};
 use crate::number::registry;
 use crate::report::Rows;
@@ -136,32 +137,45 @@ pub struct Intake<'a> {
 #[error("{}", .0.join("\n"))]
 pub struct Problems(pub Vec<String>);
 
+/// Builds the chains of a configuration file for destinations and for callers, and tries its examples.
+///
+/// # Errors
+/// [`Problems`]: a rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
+pub fn chains(
+    file: &Path,
+    rules: &[RuleConfig],
+    tests: &[RuleTest],
+) -> anyhow::Result<(Chain, Chain)> {
+    let at = |line: usize| format!("{}:{line}", file.display());
+    let mut problems: Vec<String> = registry::problems(rules)
+        .into_iter()
+        .map(|problem| format!("{}: {problem}", at(problem.line)))
+        .collect();
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    let destination = Chain::build(rules, Side::Destination)?;
+    let source = Chain::build(rules, Side::Source)?;
+    problems.extend(
+        destination
+            .check(tests)
+            .into_iter()
+            .chain(source.check(tests))
+            .map(|failure| format!("{}: {failure}", at(failure.line))),
+    );
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    Ok((destination, source))
+}
+
 impl<'a> Settings<'a> {
     /// Builds the rule chains.
     ///
     /// # Errors
     /// [`Problems`]: a rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
     pub fn new(config: &'a Config) -> anyhow::Result<Self> {
-        let at = |line: usize| format!("{}:{line}", config.path.display());
-        let mut problems: Vec<String> = registry::problems(&config.rules)
-            .into_iter()
-            .map(|problem| format!("{}: {problem}", at(problem.line)))
-            .collect();
-        if !problems.is_empty() {
-            return Err(Problems(problems).into());
-        }
-        let destination = Chain::build(&config.rules, Side::Destination)?;
-        let source = Chain::build(&config.rules, Side::Source)?;
-        problems.extend(
-            destination
-                .check(&config.rule_tests)
-                .into_iter()
-                .chain(source.check(&config.rule_tests))
-                .map(|failure| format!("{}: {failure}", at(failure.line))),
-        );
-        if !problems.is_empty() {
-            return Err(Problems(problems).into());
-        }
+        let (destination, source) = chains(&config.path, &config.rules, &config.rule_tests)?;
         Ok(Self {
             config,
             destination,

@@ -23,10 +23,12 @@
 //! [`call`] has the nouns. Then along the way of a call: [`source`], [`cdr`], [`number`], [`intake`] (which joins the
 //! three), [`ledger`], [`target`], [`delivery`], [`report`], [`monitor`]. [`config`] says what a user can set, [`discovery`]
 //! what a machine says about its phone system, [`command`] ties the rooms together, one verb a file.
+//! [`collector`] is the other way in: events of phone systems that have no `cdr` table become rows of one.
 
 pub mod call;
 pub mod cdr;
 pub mod cli;
+pub mod collector;
 pub mod command;
 pub mod config;
 pub mod delivery;

@@ -370,15 +370,56 @@ fn freeswitch_is_read_with_its_causes_its_blanks_and_its_bare_quotes() {
 }
 
 #[test]
+fn each_template_of_freeswitch_is_known_by_its_fields() {
+    let shared = |n: u32| {
+        format!(
+            r#""Joe "X" Doe","1001","90212555010{n}","default","2026-01-31 12:00:05","2026-01-31 12:00:09","2026-01-31 12:01:00","55","51","NORMAL_CLEARING","u-{n}","b-{n}""#
+        )
+    };
+    let codecs = r#""1001","PCMU","PCMA""#;
+    let text = [
+        // `sql`, and the one that is built in: with a blank before the last field.
+        format!("INSERT INTO cdr VALUES ({}, \"1001\");", shared(1)),
+        format!("{}, \"1001\"", shared(2)),
+        format!("{},{codecs}", shared(3)),
+        format!("{},{codecs},\"Linksys\",\"PS=1\"", shared(4)),
+        format!(
+            "{},{codecs},\"snom\",\"\",\"\",\"\",\"/rec/5.wav\"",
+            shared(5)
+        ),
+    ];
+    // Each by itself, and all in one file, as where the template was changed.
+    for lines in text.iter().map(std::slice::from_ref).chain([&text[..]]) {
+        let reading = Log::new(lines.join("\n") + "\n").read();
+        assert_eq!(
+            (reading.rows.len(), reading.broken()),
+            (lines.len(), 0),
+            "{lines:?}"
+        );
+        for row in &reading.rows {
+            assert_eq!(row.start, StartCell::At(NOON), "{row:?}");
+            assert_eq!(row.source, "1001");
+            assert_eq!(row.duration, DurationCell::Seconds(55));
+            assert_eq!(row.disposition, Disposition::Answered);
+            let id = row.origin.uniqueid.as_deref().unwrap();
+            assert_eq!(row.destination, format!("90212555010{}", &id[2..]));
+        }
+    }
+    let log = Log::new(text[4].clone() + "\n");
+    let reading = log.read_as(None, &[], &["sofia_record_file"]);
+    assert_eq!(reading.rows[0].extra, [Some("/rec/5.wav".to_owned())]);
+}
+
+#[test]
 fn named_columns_serve_any_layout() {
-    let names = "caller_id_name,caller_id_number,destination_number,context,start_stamp,answer_stamp,end_stamp,duration,billsec,hangup_cause,uuid,bleg_uuid,accountcode,read_codec,write_codec";
-    let record = r#""Joe","1001","5550100","default","2020/2/10 22:41","","2020-02-10 22:41:30","12","0","NO_ANSWER","u-1","","","PCMU","PCMU""#;
+    let names = "caller_id_name,caller_id_number,destination_number,context,start_stamp,answer_stamp,end_stamp,duration,billsec,hangup_cause,uuid,bleg_uuid,accountcode,read_codec";
+    let record = r#""Joe","1001","5550100","default","2020/2/10 22:41","","2020-02-10 22:41:30","12","0","NO_ANSWER","u-1","","","PCMU""#;
     let log = Log::new(format!("{record}\n"));
     let error = log.try_read_as(None, &[], &[]).err().unwrap().to_string();
     assert_eq!(
         error,
         format!(
-            "`{}` holds no call record of a known layout; line 1 has 15 fields and begins with \
+            "`{}` holds no call record of a known layout; line 1 has 14 fields and begins with \
              `\"Joe\",\"1001\",\"5550100\",\"default\",\"2020/2/10 22:41\",\"\",\"2020-`; name the columns, in order, in \
              `source.csv_columns`",
             fs::canonicalize(log.path()).unwrap().display()

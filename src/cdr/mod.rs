@@ -10,6 +10,7 @@ use crate::call::{Call, ColumnTime, Identity, RawNumber};
 use crate::config::SelectConfig;
 use crate::source::{CdrRow, DurationCell, LONGEST_VALUE, StartCell};
 
+pub mod cause;
 pub mod clock;
 pub mod filter;
 pub mod filters;

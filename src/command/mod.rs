@@ -23,6 +23,7 @@ pub mod adopt;
 mod between;
 pub mod calls;
 pub mod check;
+pub mod collect;
 pub mod completions;
 pub mod delete;
 pub mod demo;
@@ -166,6 +167,7 @@ async fn verb(context: &Context, cli: &Cli) -> Ended {
         Command::Report(args) => report::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Adopt(args) => adopt::run(context, args).await,
+        Command::Collect(args) => collect::run(context, args).await,
         Command::Sandbox(args) => sandbox::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),

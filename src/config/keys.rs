@@ -375,6 +375,177 @@ pub(super) const KEYS: &[Key] = &[
         "\"6h\"",
         "how old the last success may be before `--quiet` speaks about 4 and 11, and the ping counts them as failures",
     ),
+    value(
+        "collector.listen",
+        "\"127.0.0.1:8098\"",
+        "address and port; beyond loopback only with a secret",
+    ),
+    value(
+        "collector.secret_file",
+        "\"\"",
+        "first line: what senders have to show; or `CDRELAY_COLLECTOR_SECRET`",
+    ),
+    value(
+        "collector.secret",
+        "\"\"",
+        "the secret itself; the configuration must then be 0600",
+    ),
+    words(
+        "collector.store",
+        "JOB-collector.db in the state directory of the user who runs it",
+        "`sqlite://PATH`, `mysql://USER@HOST/DATABASE`, `postgres://…`",
+    ),
+    value(
+        "collector.store_password_file",
+        "\"\"",
+        "first line: the password; or `CDRELAY_STORE_PASSWORD`",
+    ),
+    value(
+        "collector.store_password",
+        "\"\"",
+        "the password itself; the configuration must then be 0600",
+    ),
+    words(
+        "collector.store_tls",
+        "plaintext on loopback and over a local socket, else verify",
+        "`verify` or `plaintext`",
+    ),
+    value("collector.store_ca_file", "\"\"", "a private CA, PEM"),
+    words(
+        "collector.timezone",
+        "needed with [collector]",
+        "IANA name of the zone that `calldate` is written in",
+    ),
+    value(
+        "collector.settle",
+        "\"2s\"",
+        "how long a call must have been quiet before its row appears or changes",
+    ),
+    value(
+        "collector.close_after",
+        "\"12h\"",
+        "how long a call without an end may be quiet before it is closed and marked",
+    ),
+    value(
+        "collector.retention",
+        "\"30d\"",
+        "how long the events of a finished call are kept for corrections",
+    ),
+    value(
+        "collector.connections",
+        "256",
+        "most at one time, 8 to 900; at the bound the longest unfinished one is closed",
+    ),
+    words(
+        "collector.astercc.timezone",
+        "`collector.timezone`",
+        "zone of `eventTime`",
+    ),
+    value(
+        "collector.astercc.subscribe",
+        "\"\"",
+        "nginx push channel to read events from, `http://` on this machine or a private address",
+    ),
+    words(
+        "collector.freeswitch.timezone",
+        "`collector.timezone`",
+        "zone of stamps, where a post has no epochs",
+    ),
+    value(
+        "collector.cti_bridge.number",
+        "\"number\"",
+        "the parameter with the number called",
+    ),
+    value(
+        "collector.cti_bridge.callerid",
+        "\"callerid\"",
+        "the parameter with the caller's number",
+    ),
+    value(
+        "collector.cti_bridge.cause",
+        "\"cause\"",
+        "the parameter with the hangup cause",
+    ),
+    value(
+        "collector.cti_bridge.answer_within",
+        "\"2s\"",
+        "how soon a request has its answer; less than the application's own 3 s",
+    ),
+    words(
+        "collector.cti_bridge.routes.match",
+        "every number",
+        "an Asterisk dialplan pattern of the number as the rules left it",
+    ),
+    words(
+        "collector.cti_bridge.routes.gateway",
+        "another kind",
+        "through this gateway",
+    ),
+    words(
+        "collector.cti_bridge.routes.user",
+        "another kind",
+        "to this registered phone; `${EXTEN}` is the number",
+    ),
+    words(
+        "collector.cti_bridge.routes.ip",
+        "another kind",
+        "to this `HOST:PORT`",
+    ),
+    value(
+        "collector.cti_bridge.routes.sofia",
+        "\"external\"",
+        "with `ip`: the profile",
+    ),
+    words(
+        "collector.cti_bridge.routes.dialstring",
+        "another kind",
+        "this dial string, or a list of them, tried one after the other",
+    ),
+    words(
+        "collector.cti_bridge.routes.hangup",
+        "another kind",
+        "turned away: a cause by name or number, or `\"sip 486\"`",
+    ),
+    words(
+        "collector.cti_bridge.routes.variables",
+        "none",
+        "channel variables to set, such as `{ absolute_codec_string = \"PCMA\" }`",
+    ),
+    words(
+        "collector.cti_bridge.fallback.gateway",
+        "another kind",
+        "as in a route",
+    ),
+    words(
+        "collector.cti_bridge.fallback.user",
+        "another kind",
+        "as in a route",
+    ),
+    words(
+        "collector.cti_bridge.fallback.ip",
+        "another kind",
+        "as in a route",
+    ),
+    value(
+        "collector.cti_bridge.fallback.sofia",
+        "\"external\"",
+        "as in a route",
+    ),
+    words(
+        "collector.cti_bridge.fallback.dialstring",
+        "another kind",
+        "as in a route",
+    ),
+    words(
+        "collector.cti_bridge.fallback.hangup",
+        "41",
+        "as in a route",
+    ),
+    words(
+        "collector.cti_bridge.fallback.variables",
+        "none",
+        "as in a route",
+    ),
 ];
 
 /// The name of a key within its section.

@@ -14,14 +14,16 @@ use super::problem::{ConfigErrors, Problem};
 use super::reader::{Section, shown};
 use super::report::{Report, Reported};
 use super::secret::{OTHERS, plain_io};
-use super::{Config, RuleConfig, RuleTest};
+use super::{CollectorSetup, Config, RuleConfig, RuleTest};
 
 mod address;
 mod bgcrm;
+mod collector;
 mod columns;
 mod ledger;
 mod monitor;
 mod place;
+mod routes;
 mod rules;
 mod secrets;
 mod select;
@@ -62,6 +64,20 @@ impl Surroundings<'_> {
 /// All problems of the file, with their lines; never any secret.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
     whole(path, env, sections)
+}
+
+/// Reads what `cdrelay collect` needs of a configuration file: `[collector]` and the rules. The sections of the other
+/// verbs may be there or not; they are not looked into, since their secrets may be none of the collector's.
+///
+/// `CDRELAY_COLLECTOR_SECRET` and `CDRELAY_STORE_PASSWORD` are its variables.
+///
+/// # Errors
+/// All problems, as with [`load`].
+pub fn load_collector(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<CollectorSetup, ConfigErrors> {
+    whole(path, env, collector_sections)
 }
 
 /// The rules of a configuration, and the examples that they must fulfil.
@@ -200,6 +216,8 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
         around,
     );
     let monitor = monitor::read(&root.section("monitor"), around);
+    // It shares the file, and what is wrong with it is told here, too.
+    let collector = collector::read_if_there(root, job.as_deref().ok(), around);
     Ok(Config {
         path: path.to_owned(),
         job: job?,
@@ -210,6 +228,31 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
         target: target?,
         ledger: ledger?,
         monitor: monitor?,
+        collector: collector?,
+    })
+}
+
+fn collector_sections(
+    root: &Section<'_>,
+    path: &Path,
+    around: Surroundings<'_>,
+) -> Result<CollectorSetup, Reported> {
+    for key in super::known_keys() {
+        // Known, and somebody else's.
+        root.has(key.path.split('.').next().unwrap_or_default());
+    }
+    let job = job(root, path);
+    let rules = rules::read(root, around);
+    let rule_tests = rules::read_tests(root);
+    let collector = collector::read(root, job.as_deref().ok(), around);
+    let ledger = root.section("ledger").path("path", around.directory);
+    Ok(CollectorSetup {
+        path: path.to_owned(),
+        job: job?,
+        rules: rules?,
+        rule_tests: rule_tests?,
+        collector: collector?,
+        ledger: ledger.map(|found| found.value),
     })
 }
 

@@ -8,6 +8,7 @@
 //! which file it is.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub mod span;
 mod words;
 
 pub use keys::{Key, KeyDefault, ROLES, known_keys};
-pub use load::{RuleSet, load, load_rules};
+pub use load::{RuleSet, load, load_collector, load_rules};
 pub use locate::{LOCAL_FILE, LocateError, SYSTEM_FILE, VARIABLE, effective_user, locate};
 pub use names::{COLUMN_NAMES, is_column_name};
 pub use problem::{ConfigErrors, Problem};
@@ -55,6 +56,75 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Who is told.
     pub monitor: MonitorConfig,
+    /// The receiver of call events, where the file has one.
+    pub collector: Option<CollectorConfig>,
+}
+
+/// What `cdrelay collect` reads of a file.
+#[derive(Debug)]
+pub struct CollectorSetup {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// As in [`Config`].
+    pub job: String,
+    /// The rule chain, for `cti_bridge`'s routes.
+    pub rules: Vec<RuleConfig>,
+    /// Examples that the chain must fulfil.
+    pub rule_tests: Vec<RuleTest>,
+    /// The receiver itself.
+    pub collector: CollectorConfig,
+    /// `ledger.path`, where it is written: for the figures of `sync`'s runs.
+    pub ledger: Option<PathBuf>,
+}
+
+/// `[collector]`
+#[derive(Debug)]
+pub struct CollectorConfig {
+    /// Where it listens; beyond loopback only with a secret. Default `127.0.0.1:8098`.
+    pub listen: SocketAddr,
+    /// From `secret_file`, `CDRELAY_COLLECTOR_SECRET`, or `secret`: what every sender has to show.
+    pub secret: Option<Secret>,
+    /// Where events and the table `cdr` are kept. Default a SQLite file in the state directory.
+    pub store: StoreLocation,
+    /// From `store_password_file`, `CDRELAY_STORE_PASSWORD`, `store_password`, or the address.
+    pub store_password: Option<Secret>,
+    /// Default as for the source.
+    pub store_tls: DatabaseTls,
+    /// The zone of `calldate`. Required: `sync` needs the same as `source.timezone`.
+    pub timezone: Tz,
+    /// How long a call must have been quiet before its row appears. Default 2 s: events of one second come in any order.
+    pub settle: Duration,
+    /// How long a call without an end may be quiet before it is closed. Default 12 h, longer than any call.
+    pub close_after: Duration,
+    /// How long the events of a finished call are kept for corrections. Default 30 d.
+    pub retention: Duration,
+    /// Most connections at one time. Default 256.
+    pub connections: usize,
+    /// `[collector.astercc]`: zone of `eventTime`; default `timezone`.
+    pub astercc_timezone: Tz,
+    /// `[collector.astercc]`: channel of an nginx push module to read events from.
+    pub astercc_subscribe: Option<Url>,
+    /// `[collector.freeswitch]`: zone of the stamps; default `timezone`.
+    pub freeswitch_timezone: Tz,
+    /// `[collector.cti_bridge]`: how its parameters are called.
+    pub cti_bridge_names: crate::collector::cti_bridge::Names,
+    /// `[collector.cti_bridge]`: how soon a request has its answer. Default 2 s, below the application's own 3 s.
+    pub answer_within: Duration,
+    /// `[[collector.cti_bridge.routes]]`, in order.
+    pub routes: Vec<crate::collector::cti_bridge::dial::Route>,
+    /// `[collector.cti_bridge.fallback]`. Default: hang up with cause 41, a failure that may pass.
+    pub fallback: crate::collector::cti_bridge::dial::Route,
+}
+
+/// The kinds of store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// `mysql://` or `mariadb://`; the URL holds no password.
+    Mysql(Url),
+    /// `postgres://` or `postgresql://`; the URL holds no password.
+    Postgres(Url),
+    /// `sqlite://PATH`
+    Sqlite(PathBuf),
 }
 
 /// `[source]`

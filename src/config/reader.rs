@@ -185,6 +185,14 @@ impl<'a> Section<'a> {
         )
     }
 
+    /// Whether the setting is written as a whole number.
+    pub(super) fn is_number(&self, key: &str) -> bool {
+        matches!(
+            self.find(key).map(|found| found.value),
+            Some(DeValue::Integer(_))
+        )
+    }
+
     /// A table inside this one.
     pub(super) fn section(&self, key: &str) -> Self {
         let (path, plain) = (self.key(key), dotted(&self.plain_path, key));

@@ -19,7 +19,7 @@ mod keyset;
 pub mod mysql;
 pub mod postgres;
 mod samples;
-mod server;
+pub(crate) mod server;
 pub mod spool;
 pub mod sqlite;
 

@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
-use sqlx::mysql::{
-    MySqlColumn, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode,
-};
+use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlDatabaseError, MySqlRow};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, MySql, Row, TypeInfo, ValueRef,
 };
@@ -21,7 +19,7 @@ use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of, stamp};
 use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{Patience, Protection, Server, next_row, within};
+use super::server::{Patience, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -158,7 +156,13 @@ impl Mysql {
             CONNECTING,
             async {
                 let fail = |error| self.failure(CONNECTING, error);
-                let mut connection = self.options().connect().await.map_err(fail)?;
+                // TIMESTAMP columns come in the session's zone: as UTC they are instants.
+                let mut connection = self
+                    .server
+                    .mysql_options(Some("+00:00"))
+                    .connect()
+                    .await
+                    .map_err(fail)?;
                 // Unknown (1064, a syntax error) to servers that are older than read-only sessions.
                 let asked = (&mut connection).execute("SET SESSION TRANSACTION READ ONLY");
                 let read_only = match asked.await {
@@ -172,35 +176,6 @@ impl Mysql {
         .await?;
         self.read_only = read_only;
         Ok(connection)
-    }
-
-    fn options(&self) -> MySqlConnectOptions {
-        let server = &self.server;
-        let mut options = MySqlConnectOptions::new()
-            .host(&server.host)
-            .port(server.port)
-            .username(&server.user)
-            .database(&server.database)
-            // TIMESTAMP columns come in the session's zone: as UTC they are instants.
-            .timezone(Some("+00:00".to_owned()))
-            .charset("utf8mb4")
-            // The server's sql_mode stays as it is.
-            .pipes_as_concat(false)
-            .no_engine_substitution(false)
-            .disable_statement_logging();
-        if let Some(path) = &server.socket {
-            options = options.socket(path);
-        }
-        if let Some(password) = &server.password {
-            options = options.password(password.expose());
-        }
-        match &server.protection {
-            Protection::Plaintext => options.ssl_mode(MySqlSslMode::Disabled),
-            Protection::Verify { ca: None } => options.ssl_mode(MySqlSslMode::VerifyIdentity),
-            Protection::Verify { ca: Some(ca) } => options
-                .ssl_mode(MySqlSslMode::VerifyIdentity)
-                .ssl_ca_from_pem(ca.clone()),
-        }
     }
 
     async fn first_row(&mut self, statement: Statement) -> Result<Option<MySqlRow>, SourceError> {

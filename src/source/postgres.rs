@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
-use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode,
-};
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow};
 use sqlx::{
     AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Postgres, Row, TypeInfo, ValueRef,
 };
@@ -20,7 +18,7 @@ use super::gather::Sink;
 use super::inspect::{Cell, TableColumn, choose, some_of};
 use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
-use super::server::{Patience, Protection, Server, next_row, within};
+use super::server::{Patience, Server, next_row, within};
 use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
@@ -144,7 +142,7 @@ impl Postgresql {
         }
         within(self.patience.connect(), &self.server.place(), CONNECTING, async {
             let fail = |error| self.failure(CONNECTING, error);
-            let mut connection = self.options().connect().await.map_err(fail)?;
+            let mut connection = self.server.postgres_options().connect().await.map_err(fail)?;
             // A backend that waits for a lock does not notice that its client has given up: it ends by itself, a little
             // later, or four tries would leave four of them.
             let lock_wait = (self.patience.answer().as_millis() + 1000).min(MOST_MILLISECONDS);
@@ -166,36 +164,6 @@ impl Postgresql {
             Ok(connection)
         })
         .await
-    }
-
-    fn options(&self) -> PgConnectOptions {
-        let server = &self.server;
-        // What the environment offers (PGPASSWORD, ~/.pgpass, PGSSLMODE) is not asked: the configuration says it all.
-        let options = PgConnectOptions::new_without_pgpass()
-            .host(&server.host)
-            .port(server.port)
-            .username(&server.user)
-            .database(&server.database)
-            .password(
-                server
-                    .password
-                    .as_ref()
-                    .map_or("", |secret| secret.expose()),
-            )
-            .application_name("cdrelay")
-            .extra_float_digits(None)
-            .disable_statement_logging();
-        let options = match &server.socket {
-            Some(directory) => options.socket(directory),
-            None => options,
-        };
-        match &server.protection {
-            Protection::Plaintext => options.ssl_mode(PgSslMode::Disable),
-            Protection::Verify { ca: None } => options.ssl_mode(PgSslMode::VerifyFull),
-            Protection::Verify { ca: Some(ca) } => options
-                .ssl_mode(PgSslMode::VerifyFull)
-                .ssl_root_cert_from_pem(ca.clone()),
-        }
     }
 
     async fn first_row(&mut self, statement: Statement) -> Result<Option<PgRow>, SourceError> {

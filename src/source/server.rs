@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
+use sqlx::ConnectOptions as _;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::{Host, Url};
 
 use super::SourceError;
@@ -61,22 +64,22 @@ impl Patience {
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 
 /// Where a server is and how to log in. Has no `Debug`, because it holds the password.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Such as `MySQL`.
-    pub(super) product: &'static str,
+    pub(crate) product: &'static str,
     /// Name or address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// A local socket instead of host and port.
-    pub(super) socket: Option<PathBuf>,
-    pub(super) user: String,
-    pub(super) database: String,
-    pub(super) password: Option<Secret>,
-    pub(super) protection: Protection,
+    pub(crate) socket: Option<PathBuf>,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) protection: Protection,
 }
 
 /// How a connection is protected.
-pub(super) enum Protection {
+pub(crate) enum Protection {
     /// TLS, certificate and host name verified; with the text of a private CA's file.
     Verify { ca: Option<Vec<u8>> },
     /// No TLS.
@@ -87,12 +90,35 @@ impl Server {
     /// Reads `source.url`, `source.tls` and `source.ca_file`.
     ///
     /// # Errors
-    /// [`SourceError::Unusable`] where the URL lacks something or has something unknown, or the CA's file is unusable.
+    /// Those of [`Server::new`].
     pub(super) fn from_config(
         product: &'static str,
         default_port: u16,
         url: &Url,
         config: &SourceConfig,
+    ) -> Result<Self, SourceError> {
+        let password = config.password.clone();
+        Self::new(
+            product,
+            default_port,
+            url,
+            password,
+            &config.tls,
+            "source.url",
+        )
+    }
+
+    /// The server that the setting `key` names by `url`.
+    ///
+    /// # Errors
+    /// [`SourceError::Unusable`] where the URL lacks something or has something unknown, or the CA's file is unusable.
+    pub(crate) fn new(
+        product: &'static str,
+        default_port: u16,
+        url: &Url,
+        password: Option<Secret>,
+        tls: &DatabaseTls,
+        key: &str,
     ) -> Result<Self, SourceError> {
         let scheme = url.scheme();
         let user = decoded(url.username(), "user name")?;
@@ -100,7 +126,7 @@ impl Server {
         if user.is_empty() || database.is_empty() {
             let lacks = if user.is_empty() { "user" } else { "database" };
             return Err(SourceError::Unusable(format!(
-                "`source.url` names no {lacks}; write it as {scheme}://USER@HOST:PORT/DATABASE"
+                "`{key}` names no {lacks}; write it as {scheme}://USER@HOST:PORT/DATABASE"
             )));
         }
         let mut server = Self {
@@ -110,8 +136,8 @@ impl Server {
             socket: None,
             user,
             database,
-            password: config.password.clone(),
-            protection: match &config.tls {
+            password,
+            protection: match tls {
                 DatabaseTls::Plaintext => Protection::Plaintext,
                 DatabaseTls::Verify { ca_file: None } => Protection::Verify { ca: None },
                 DatabaseTls::Verify {
@@ -138,8 +164,62 @@ impl Server {
         Ok(server)
     }
 
+    /// How a MySQL or MariaDB is logged in to; `timezone` is that of the session, `None` the server's own. Its sql_mode
+    /// stays as it is.
+    pub(crate) fn mysql_options(&self, timezone: Option<&str>) -> MySqlConnectOptions {
+        let mut options = MySqlConnectOptions::new()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .database(&self.database)
+            .timezone(timezone.map(str::to_owned))
+            .charset("utf8mb4")
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .disable_statement_logging();
+        if let Some(path) = &self.socket {
+            options = options.socket(path);
+        }
+        if let Some(password) = &self.password {
+            options = options.password(password.expose());
+        }
+        match &self.protection {
+            Protection::Plaintext => options.ssl_mode(MySqlSslMode::Disabled),
+            Protection::Verify { ca: None } => options.ssl_mode(MySqlSslMode::VerifyIdentity),
+            Protection::Verify { ca: Some(ca) } => options
+                .ssl_mode(MySqlSslMode::VerifyIdentity)
+                .ssl_ca_from_pem(ca.clone()),
+        }
+    }
+
+    /// How a PostgreSQL is logged in to. What the environment offers (PGPASSWORD, ~/.pgpass, PGSSLMODE) is not asked: the
+    /// configuration says it all.
+    pub(crate) fn postgres_options(&self) -> PgConnectOptions {
+        let password = self.password.as_ref();
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .database(&self.database)
+            .password(password.map_or("", |secret| secret.expose()))
+            .application_name("cdrelay")
+            .extra_float_digits(None)
+            .disable_statement_logging();
+        let options = match &self.socket {
+            Some(directory) => options.socket(directory),
+            None => options,
+        };
+        match &self.protection {
+            Protection::Plaintext => options.ssl_mode(PgSslMode::Disable),
+            Protection::Verify { ca: None } => options.ssl_mode(PgSslMode::VerifyFull),
+            Protection::Verify { ca: Some(ca) } => options
+                .ssl_mode(PgSslMode::VerifyFull)
+                .ssl_root_cert_from_pem(ca.clone()),
+        }
+    }
+
     /// The server as messages name it: `MySQL at 127.0.0.1:3306`.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match &self.socket {
             Some(path) => format!("{} at {}", self.product, path.display()),
             None if self.host.contains(':') => {

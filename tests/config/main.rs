@@ -7,6 +7,7 @@
 
 mod accepted;
 mod bgcrm;
+mod collector;
 mod fingerprint;
 mod place;
 mod refused;

@@ -16,6 +16,7 @@ use crate::report::text;
 use crate::sandbox::{Contacts, RunningSandbox, Sandbox, SandboxOptions};
 use crate::text::Shown;
 
+mod events;
 pub mod generate;
 
 /// Any number would do; this one gives a ring group on the first page.
@@ -38,6 +39,9 @@ const RUNS: [(&str, &str, bool); 3] = [
 
 /// Runs the demonstration.
 pub async fn run(context: &Context, args: &DemoArgs) -> Ended {
+    if args.events {
+        return events::run(context, args.dir.clone()).await;
+    }
     let stage = Stage::set(args.dir.clone()).map_err(|error| fail(Code::Internal, &error))?;
     let config = config::load(&stage.config, &|_| None)
         .map_err(|errors| Exit::listing(Code::Internal, &errors.lines()))?;
@@ -94,19 +98,7 @@ struct Stage {
 
 impl Stage {
     fn set(dir: Option<PathBuf>) -> anyhow::Result<Self> {
-        let dir = match dir {
-            Some(dir) => dir,
-            None => std::env::temp_dir().join(format!(
-                "cdrelay-demo-{}-{}",
-                now().format("%Y%m%d-%H%M%S"),
-                std::process::id()
-            )),
-        };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .with_context(|| format!("cannot create {}", dir.display()))?;
+        let dir = folder(dir)?;
         let database = dir.join("cdr.sqlite");
         if database.exists() {
             anyhow::bail!(
@@ -176,6 +168,24 @@ impl Stage {
              cdrelay --config {config} status\n"
         )
     }
+}
+
+/// The folder of a demonstration, made for this user alone.
+fn folder(dir: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let dir = match dir {
+        Some(dir) => dir,
+        None => std::env::temp_dir().join(format!(
+            "cdrelay-demo-{}-{}",
+            now().format("%Y%m%d-%H%M%S"),
+            std::process::id()
+        )),
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(dir)
 }
 
 /// A working configuration; the same keys that a real one has.

@@ -53,13 +53,16 @@ fn default_path(
     around: Surroundings<'_>,
 ) -> Result<PathBuf, Reported> {
     let job = job.ok_or(Reported)?;
+    in_state_directory(&format!("{job}.db"), around).ok_or_else(|| {
+        let why = "neither $XDG_STATE_HOME nor $HOME says where state belongs; name a file, such as \"/var/lib/cdrelay/ledger.db\"";
+        section.missing("path", why)
+    })
+}
+
+/// A file of that name where state belongs; `None` where nothing says where that is.
+pub(super) fn in_state_directory(name: &str, around: Surroundings<'_>) -> Option<PathBuf> {
     let root = effective_user() == Some(0);
-    state_directory(&|name| around.variable(name), root)
-        .map(|directory| directory.join(format!("{job}.db")))
-        .ok_or_else(|| {
-            let why = "neither $XDG_STATE_HOME nor $HOME says where state belongs; name a file, such as \"/var/lib/cdrelay/ledger.db\"";
-            section.missing("path", why)
-        })
+    state_directory(&|name| around.variable(name), root).map(|directory| directory.join(name))
 }
 
 /// Where state belongs: what systemd set (`STATE_DIRECTORY`, the first of a list, systemd.exec(5)), else the XDG base

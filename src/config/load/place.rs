@@ -1,4 +1,4 @@
-//! `source.url`: which database or file, taken apart.
+//! `source.url` and `collector.store`: which database or file, taken apart.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn file(location: SourceLocation) -> Self {
+    pub(super) fn file(location: SourceLocation) -> Self {
         Self {
             location,
             password: None,
@@ -33,41 +33,64 @@ impl Place {
     }
 }
 
-/// Reads `source.url`.
-pub(super) fn read(section: &Section<'_>, around: Surroundings<'_>) -> Result<Place, Reported> {
+/// The setting that an address stands under.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'s, 'a> {
+    pub(super) section: &'s Section<'a>,
+    /// `url` in `[source]`, `store` in `[collector]`.
+    pub(super) key: &'s str,
+}
+
+impl Setting<'_, '_> {
+    /// Reports a problem. Messages are written for `[source]`; the same settings of a store begin with `store`.
+    fn problem(&self, line: usize, message: &str) -> Reported {
+        let message = if self.key == "url" {
+            message.to_owned()
+        } else {
+            message
+                .replace("source.url", &self.section.key(self.key))
+                .replace("source.", &self.section.key(&format!("{}_", self.key)))
+        };
+        self.section.problem(line, self.key, message)
+    }
+}
+
+/// Reads an address.
+pub(super) fn read(setting: Setting<'_, '_>, around: Surroundings<'_>) -> Result<Place, Reported> {
+    let (section, key) = (setting.section, setting.key);
     const FORMS: &str = "mysql://USER@HOST/DATABASE, mariadb://…, postgres://…, postgresql://…, sqlite://PATH and csv:PATH";
-    let Some(found) = section.filled("url") else {
+    let Some(found) = section.filled(key) else {
         let why = format!("say where the calls are; known are {FORMS}");
-        return Err(section.missing("url", &why));
+        return Err(section.missing(key, &why));
     };
     if address::holds_password(found.value) {
-        section.holds_secret(found.line, "url");
+        section.holds_secret(found.line, key);
     }
     let (scheme, rest) = found.value.split_once(':').unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
-        "mysql" | "mariadb" => database(section, found, "mysql", SourceLocation::Mysql),
-        "postgres" | "postgresql" => database(section, found, "postgres", SourceLocation::Postgres),
+        "mysql" | "mariadb" => database(setting, found, "mysql", SourceLocation::Mysql),
+        "postgres" | "postgresql" => database(setting, found, "postgres", SourceLocation::Postgres),
         "sqlite" => Ok(Place::file(SourceLocation::Sqlite(file(
-            section, found, rest, around,
+            setting, found, rest, around,
         )?))),
         "csv" => Ok(Place::file(SourceLocation::Csv(file(
-            section, found, rest, around,
+            setting, found, rest, around,
         )?))),
         _ => {
             let message =
                 format!("`source.url` begins with none of the known kinds; they are {FORMS}");
-            Err(section.problem(found.line, "url", message))
+            Err(setting.problem(found.line, &message))
         }
     }
 }
 
 fn file(
-    section: &Section<'_>,
+    setting: Setting<'_, '_>,
     found: Found<&str>,
     rest: &str,
     around: Surroundings<'_>,
 ) -> Result<PathBuf, Reported> {
-    let refuse = |message: &str| Err(section.problem(found.line, "url", message));
+    let refuse = |message: &str| Err(setting.problem(found.line, message));
     let path = rest.strip_prefix("//").unwrap_or(rest);
     if path.is_empty() {
         return refuse(
@@ -81,12 +104,12 @@ fn file(
 }
 
 fn database(
-    section: &Section<'_>,
+    setting: Setting<'_, '_>,
     found: Found<&str>,
     scheme: &str,
     location: fn(Url) -> SourceLocation,
 ) -> Result<Place, Reported> {
-    let refuse = |message: String| section.problem(found.line, "url", message);
+    let refuse = |message: String| setting.problem(found.line, &message);
     let mut url = Url::parse(found.value)
         .map_err(|error| refuse(format!("`source.url` is no address ({error}); {ENCODE}")))?;
     if url.fragment().is_some() {
@@ -97,7 +120,7 @@ fn database(
         let message = "`source.url` must end in the name of one database, such as mysql://cdr@127.0.0.1/asteriskcdrdb";
         return Err(refuse(message.to_owned()));
     }
-    let socket = socket(section, found, &url, scheme)?;
+    let socket = socket(setting, found, &url, scheme)?;
     let host = url.host_str().unwrap_or_default();
     if host.is_empty() && !socket {
         let message = "`source.url` names no host; write one in front of the database, such as mysql://cdr@127.0.0.1/asteriskcdrdb";
@@ -141,7 +164,7 @@ fn password(url: &Url) -> Result<Option<String>, ()> {
 
 /// Checks what stands behind the `?`, and says whether it leads to a local socket.
 fn socket(
-    section: &Section<'_>,
+    setting: Setting<'_, '_>,
     found: Found<&str>,
     url: &Url,
     scheme: &str,
@@ -157,13 +180,13 @@ fn socket(
         } else if key.to_ascii_lowercase().contains("ssl") {
             "`source.url` says how to encrypt; `source.tls` and `source.ca_file` decide that, so remove it".to_owned()
         } else if key.eq_ignore_ascii_case("password") {
-            section.holds_secret(found.line, "url");
+            setting.section.holds_secret(found.line, setting.key);
             "`source.url` holds a password behind the `?`; use `source.password_file`".to_owned()
         } else {
             let key = shown(&key);
             format!("`source.url` has a part `{key}` that is not known; only `{socket_key}` is")
         };
-        return Err(section.problem(found.line, "url", message));
+        return Err(setting.problem(found.line, &message));
     }
     Ok(socket)
 }

@@ -13,6 +13,8 @@ pub(super) struct Places<'p> {
     pub(super) file_key: &'p str,
     /// Key that holds the secret itself.
     pub(super) value_key: &'p str,
+    /// Key of an address that may hold it.
+    pub(super) url_key: &'p str,
 }
 
 /// Reads a secret; `in_url` is what the section's `url` held of it.
@@ -41,9 +43,9 @@ pub(super) fn read(
         } else {
             value_name
         };
-        let url = section.key("url");
+        let url = section.key(places.url_key);
         let message = format!("`{url}` holds a password, and `{other}` is set too; remove one");
-        return Err(section.problem(found.line, "url", message));
+        return Err(section.problem(found.line, places.url_key, message));
     }
     if let Some(text) = around.variable(places.variable) {
         return Secret::new(text).map(Some).map_err(|fault| {
@@ -71,7 +73,11 @@ pub(super) fn read(
     }
     if let Some(found) = in_url {
         return Secret::new(found.value).map(Some).map_err(|fault| {
-            fault_of("url", found.line, &format!("holds a password that {fault}"))
+            fault_of(
+                places.url_key,
+                found.line,
+                &format!("holds a password that {fault}"),
+            )
         });
     }
     Ok(None)

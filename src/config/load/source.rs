@@ -15,17 +15,24 @@ pub(super) fn read(
     template_roles: Option<&[String]>,
     around: Surroundings<'_>,
 ) -> Result<SourceConfig, Reported> {
-    let place = place::read(section, around);
+    let place = place::read(
+        place::Setting {
+            section,
+            key: "url",
+        },
+        around,
+    );
     let in_url = place.as_ref().ok().and_then(|place| place.password.clone());
     let places = Places {
         variable: "CDRELAY_SOURCE_PASSWORD",
         file_key: "password_file",
         value_key: "password",
+        url_key: "url",
     };
     let password = secrets::read(section, &places, in_url, around);
     let table = columns::table(section);
     let timezone = timezone(section);
-    let tls = tls(section, place.as_ref().ok(), around);
+    let tls = tls(section, "", place.as_ref().ok(), around);
     let timeout = section.span("timeout", Duration::from_secs(60));
     let columns = columns::read(&section.section("columns"), template_roles);
     let csv_columns = columns::csv(section);
@@ -51,27 +58,33 @@ fn timezone(section: &Section<'_>) -> Result<chrono_tz::Tz, Reported> {
         .map_err(|why| section.problem(found.line, "timezone", format!("`source.timezone`: {why}")))
 }
 
-fn tls(
+/// Reads `tls` and `ca_file`, with `prefix` in front of their names.
+pub(super) fn tls(
     section: &Section<'_>,
+    prefix: &str,
     place: Option<&Place>,
     around: Surroundings<'_>,
 ) -> Result<DatabaseTls, Reported> {
-    let said = section.filled("tls");
-    let ca_line = section.filled("ca_file").map(|found| found.line);
-    let ca_file = existing_file(section, "ca_file", around)?;
+    let (tls_key, ca_key) = (format!("{prefix}tls"), format!("{prefix}ca_file"));
+    let (tls_name, ca_name) = (section.key(&tls_key), section.key(&ca_key));
+    let said = section.filled(&tls_key);
+    let ca_line = section.filled(&ca_key).map(|found| found.line);
+    let ca_file = existing_file(section, &ca_key, around)?;
     match (said.map(|found| (found.value, found.line)), ca_line) {
         (Some(("verify", _)), _) => Ok(DatabaseTls::Verify { ca_file }),
         (Some(("plaintext", _)), Some(line)) => {
-            let message = "`source.ca_file` is set, and `source.tls` is \"plaintext\", which checks no certificate; remove one";
-            Err(section.problem(line, "ca_file", message))
+            let message = format!(
+                "`{ca_name}` is set, and `{tls_name}` is \"plaintext\", which checks no certificate; remove one"
+            );
+            Err(section.problem(line, &ca_key, message))
         }
         (Some(("plaintext", _)), None) => Ok(DatabaseTls::Plaintext),
         (Some((other, line)), _) => {
             let message = format!(
-                "`source.tls` must be \"verify\" or \"plaintext\", not \"{}\"",
+                "`{tls_name}` must be \"verify\" or \"plaintext\", not \"{}\"",
                 shown(other)
             );
-            Err(section.problem(line, "tls", message))
+            Err(section.problem(line, &tls_key, message))
         }
         (None, Some(_)) => Ok(DatabaseTls::Verify { ca_file }),
         (None, None) if place.is_none_or(|place| place.remote) => {

@@ -162,6 +162,7 @@ fn token(section: &Section<'_>, around: Surroundings<'_>) -> Result<Secret, Repo
         variable: "CDRELAY_TARGET_TOKEN",
         file_key: "token_file",
         value_key: "token",
+        url_key: "url",
     };
     secrets::read(section, &places, None, around)?.ok_or_else(|| {
         let why = "name a file that holds it in `target.token_file`, or set the environment variable CDRELAY_TARGET_TOKEN, or write it as `target.token` into a file that you alone can read";
@@ -178,6 +179,7 @@ fn credentials(
         variable: "CDRELAY_TARGET_PASSWORD",
         file_key: "password_file",
         value_key: "password",
+        url_key: "url",
     };
     let password = secrets::read(section, &places, None, around)?;
     match (username, password) {

@@ -41,7 +41,8 @@ fn parsed(text: &str) -> (Result<Config, Reported>, Vec<Problem>, BTreeSet<Strin
 
 #[test]
 fn the_list_of_keys_is_what_the_reader_asks_for() {
-    let rules = "[[rules]]\nadd_prefix = \"0\"\n[[rules]]\nregex = \"9\"\nreplace = \"\"\n[[rule_tests]]\nnumber = \"1\"\nbecomes = \"2\"\n";
+    let rules = "[[rules]]\nadd_prefix = \"0\"\n[[rules]]\nregex = \"9\"\nreplace = \"\"\n[[rule_tests]]\nnumber = \"1\"\nbecomes = \"2\"\n\
+        [collector]\ntimezone = \"UTC\"\n[[collector.cti_bridge.routes]]\nmatch = \"_X.\"\ngateway = \"gw\"\n";
     let (config, problems, asked) = parsed(&format!("{BASE}{rules}"));
     assert_eq!(problems, []);
     assert!(config.is_ok());
@@ -56,6 +57,12 @@ fn the_list_of_keys_is_what_the_reader_asks_for() {
         "target",
         "ledger",
         "monitor",
+        "collector",
+        "collector.astercc",
+        "collector.freeswitch",
+        "collector.cti_bridge",
+        "collector.cti_bridge.routes",
+        "collector.cti_bridge.fallback",
     ];
     let asked: BTreeSet<&str> = asked
         .iter()

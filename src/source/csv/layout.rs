@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
-use super::names::{CUSTOM, STOCK, STOCK_TAILS, find, is_known, same};
+use super::names::{
+    CUSTOM, FREESWITCH, FREESWITCH_LENGTHS, STOCK, STOCK_TAILS, find, is_known, same,
+};
 use crate::call::Disposition;
 use crate::source::columns::{TimeText, decode, parse_duration_text, parse_time_text};
 use crate::source::{DurationCell, SourceError};
@@ -13,6 +15,7 @@ use crate::source::{DurationCell, SourceError};
 pub(super) struct Layout {
     named: Option<Places>,
     stock: Vec<Places>,
+    freeswitch: Vec<Places>,
 }
 
 /// The columns of one form of record, and where the roles stand in it.
@@ -107,12 +110,29 @@ impl Layout {
                 }
             }
         }
-        Ok(Self { named, stock })
+        let mut freeswitch = Vec::new();
+        if names.is_none() {
+            for length in FREESWITCH_LENGTHS {
+                let columns = FREESWITCH[..length]
+                    .iter()
+                    .map(|&name| name.to_owned())
+                    .collect();
+                if let Ok(places) = Places::find(columns, wishes, file) {
+                    freeswitch.push(places);
+                }
+            }
+        }
+        Ok(Self {
+            named,
+            stock,
+            freeswitch,
+        })
     }
 
     /// How many fields a record may have.
     pub(super) fn counts(&self) -> Vec<usize> {
         let all = self.named.iter().chain(&self.stock);
+        let all = all.chain(&self.freeswitch);
         all.map(|places| places.columns.len()).collect()
     }
 
@@ -123,6 +143,19 @@ impl Layout {
         {
             return Some(named);
         }
+        let stock = self.of_asterisk(fields);
+        let mut freeswitch = self
+            .freeswitch
+            .iter()
+            .filter(|form| form.columns.len() == fields.len());
+        match (stock, freeswitch.next()) {
+            // Both have records of so many fields: the content decides.
+            (Some(stock), Some(other)) if !stock.fits(fields) && other.fits(fields) => Some(other),
+            (stock, other) => stock.or(other),
+        }
+    }
+
+    fn of_asterisk(&self, fields: &Fields) -> Option<&Places> {
         let mut forms = self
             .stock
             .iter()
@@ -141,7 +174,7 @@ impl Layout {
     /// Which of the extra roles asked for some record of this file can have.
     pub(super) fn extra(&self, asked: &[String]) -> Vec<String> {
         let has = |at: usize| {
-            let mut all = self.named.iter().chain(&self.stock);
+            let mut all = self.named.iter().chain(&self.stock).chain(&self.freeswitch);
             all.any(|places| places.extra[at].is_some())
         };
         let roles = asked.iter().enumerate().filter(|&(at, _)| has(at));

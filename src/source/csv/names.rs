@@ -62,6 +62,35 @@ pub(super) const CUSTOM: [&str; 19] = [
     "sequence",
 ];
 
+/// The templates of FreeSWITCH's mod_cdr_csv (conf/vanilla/autoload_configs/cdr_csv.conf.xml) that do not have
+/// Asterisk's order: they begin alike, and have 13 fields (`sql`, and the one built in), 15 (`example`, the default), 17
+/// (`linksys`) or 20 (`snom`).
+pub(super) const FREESWITCH: [&str; 20] = [
+    "caller_id_name",
+    "caller_id_number",
+    "destination_number",
+    "context",
+    "start_stamp",
+    "answer_stamp",
+    "end_stamp",
+    "duration",
+    "billsec",
+    "hangup_cause",
+    "uuid",
+    "bleg_uuid",
+    "accountcode",
+    "read_codec",
+    "write_codec",
+    "sip_user_agent",
+    "call_clientcode",
+    "sip_rtp_rxstat",
+    "sip_rtp_txstat",
+    "sofia_record_file",
+];
+
+/// How many fields each of them has.
+pub(super) const FREESWITCH_LENGTHS: [usize; 4] = [13, 15, 17, 20];
+
 /// The column of that name, or else one that means the same.
 pub(super) fn find(columns: &[String], name: &str) -> Option<usize> {
     let exact = columns

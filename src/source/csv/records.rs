@@ -109,14 +109,14 @@ impl<R: BufRead> Records<R> {
     }
 
     fn take_line(&mut self) {
-        let line = self.lines.line();
+        let line = inserted(self.lines.line());
         if line.trim_ascii().is_empty() && self.held.is_empty() {
             return;
         }
         let shape = Shape::of(line);
         if self.is_whole(shape) {
             self.give_up(self.held.len());
-            let bytes = self.lines.line().to_vec();
+            let bytes = inserted(self.lines.line()).to_vec();
             self.ready.push_back(Entry::Record {
                 bytes,
                 unescaped: false,
@@ -203,6 +203,28 @@ impl<R: BufRead> Records<R> {
             .fields()
             .is_some_and(|count| self.counts.contains(&count))
     }
+}
+
+/// The values of a statement, `INSERT INTO cdr VALUES (…);`, as FreeSWITCH's template `sql` writes a record; any other line
+/// as it is.
+fn inserted(line: &[u8]) -> &[u8] {
+    const BEGIN: &[u8] = b"INSERT INTO ";
+    const VALUES: &[u8] = b"VALUES";
+    let starts = |text: &[u8], word: &[u8]| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    let text = line.trim_ascii();
+    if !starts(text, BEGIN) {
+        return line;
+    }
+    let found = (BEGIN.len()..text.len()).find(|&at| starts(&text[at..], VALUES));
+    let values = found.map(|at| text[at + VALUES.len()..].trim_ascii_start());
+    values
+        .and_then(|values| values.strip_prefix(b"("))
+        .map(|inside| inside.strip_suffix(b";").unwrap_or(inside).trim_ascii_end())
+        .and_then(|inside| inside.strip_suffix(b")"))
+        .unwrap_or(line)
 }
 
 fn broken(line: u64, bytes: &[u8]) -> Entry {

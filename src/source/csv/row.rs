@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::layout::Places;
 use crate::call::{Disposition, Origin};
+use crate::cdr::cause::{self, Cause};
 use crate::source::columns::{decode, parse_duration_text};
 use crate::source::{CdrRow, DurationCell, StartCell};
 
@@ -48,11 +49,11 @@ fn outcome(fields: &Fields, places: &Places) -> Disposition {
         .map_or_else(String::new, |at| decode(fields.get(at)));
     let answer = places.answer.map(|at| fields.get(at).trim_ascii());
     match Disposition::parse(&text) {
-        Disposition::Other(cause) if is_hangup_cause(&cause) => {
+        Disposition::Other(text) if is_hangup_cause(&text) => {
             if answer.is_some_and(|answer| !answer.is_empty() && answer != b"0") {
                 Disposition::Answered
             } else {
-                unanswered(&cause)
+                cause::unanswered(&text)
             }
         }
         known => known,
@@ -61,28 +62,9 @@ fn outcome(fields: &Fields, places: &Places) -> Disposition {
 
 /// Names such as `NORMAL_CLEARING` (FreeSWITCH `src/switch_channel.c`). Asterisk's dispositions have no underscore.
 fn is_hangup_cause(text: &str) -> bool {
-    text.contains('_')
+    let shaped = text.contains('_')
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// What Asterisk would have written for an unanswered call with that cause.
-fn unanswered(cause: &str) -> Disposition {
-    match cause {
-        "USER_BUSY" | "BUSY_EVERYWHERE" => Disposition::Busy,
-        "NORMAL_CLEARING"
-        | "NORMAL_UNSPECIFIED"
-        | "NO_USER_RESPONSE"
-        | "NO_ANSWER"
-        | "NO_PICKUP"
-        | "PICKED_OFF"
-        | "LOSE_RACE"
-        | "ORIGINATOR_CANCEL"
-        | "RECOVERY_ON_TIMER_EXPIRE"
-        | "ALLOTTED_TIMEOUT"
-        | "PROGRESS_TIMEOUT" => Disposition::NoAnswer,
-        "NORMAL_CIRCUIT_CONGESTION" | "SWITCH_CONGESTION" => Disposition::Congestion,
-        _ => Disposition::Failed,
-    }
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    shaped || Cause::named(text).is_some()
 }
