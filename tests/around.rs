@@ -200,9 +200,16 @@ fn an_unknown_flag_would_be_noticed() {
     understood("cdrelay sync --fast");
 }
 
+/// The services that a timer starts: all but the collector's.
+fn runs() -> BTreeMap<String, Unit> {
+    let mut services = units(".service");
+    services.retain(|name, _| !name.starts_with("cdrelay-collect"));
+    services
+}
+
 #[test]
 fn unit_files_parse_and_each_service_has_its_timer() {
-    let (services, timers) = (units(".service"), units(".timer"));
+    let (services, timers) = (runs(), units(".timer"));
     let names: Vec<&String> = services.keys().collect();
     assert_eq!(names, timers.keys().collect::<Vec<_>>());
     assert_eq!(
@@ -218,7 +225,7 @@ fn unit_files_parse_and_each_service_has_its_timer() {
 
 #[test]
 fn services_differ_in_what_they_run_and_in_nothing_else() {
-    let mut services = units(".service");
+    let mut services = runs();
     let mut commands = BTreeMap::new();
     for (name, service) in &mut services {
         for key in ["Description", "ExecStart", "TimeoutStartSec"] {
@@ -254,6 +261,38 @@ fn services_differ_in_what_they_run_and_in_nothing_else() {
             "cdrelay sync --config /etc/cdrelay/%i.toml",
         ]
     );
+}
+
+#[test]
+fn the_collectors_services_stay_up_and_are_shut_in_like_the_runs() {
+    let services = units(".service");
+    let run = &services["cdrelay"];
+    for (name, command) in [
+        ("cdrelay-collect", "cdrelay collect"),
+        (
+            "cdrelay-collect@",
+            "cdrelay collect --config /etc/cdrelay/%i.toml",
+        ),
+    ] {
+        let service = &services[name];
+        for (key, value) in [
+            ("Type", "exec"),
+            ("ExecStart", command),
+            ("Restart", "always"),
+            // An invalid configuration is the one thing that starting again does not mend.
+            ("RestartPreventExitStatus", "2"),
+        ] {
+            assert_eq!(service.get("Service", key), value, "{name}");
+        }
+        assert_eq!(service.get("Install", "WantedBy"), "multi-user.target");
+        // What a run may not do, it may not do either.
+        let of_runs_alone = ["Type", "ExecStart", "SuccessExitStatus", "TimeoutStartSec"];
+        for ((section, key), value) in &run.0 {
+            if section == "Service" && !of_runs_alone.contains(&key.as_str()) {
+                assert_eq!(service.get(section, key), value, "{name}: {key}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -418,9 +457,12 @@ fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output
         artifact("bench", &bench),
     ];
     fs::write(directory.path().join("built"), built.join("\n") + "\n").unwrap();
-    for name in ["cc", "mariadbd", "mariadb", "postgres", "wrk", "chromium"] {
+    for name in [
+        "cc", "mariadbd", "mariadb", "postgres", "nginx", "wrk", "chromium",
+    ] {
         program(name, "#!/bin/sh\nexit 1\n");
     }
+    fs::write(directory.path().join("ngx_nchan_module.so"), "").unwrap();
     let path = format!(
         "{}:{}",
         directory.path().display(),
@@ -430,6 +472,7 @@ fn with_noting_cargo(script: &str, arguments: &[&str], failing: &str) -> (Output
         .args(arguments)
         .current_dir("/")
         .env("PATH", path)
+        .env("NGINX_MODULES", directory.path())
         .env("NOTES", &notes)
         .env("FAILING", failing)
         .env("BUILT", directory.path().join("built"))

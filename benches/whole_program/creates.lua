@@ -26,9 +26,3 @@ function request()
   count = count + 1
   return one
 end
-
-function done(summary)
-  local errors = summary.errors
-  io.write(string.format('{"requests":%d,"microseconds":%d,"errors":%d}\n', summary.requests, summary.duration,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
-end

@@ -28,6 +28,7 @@ mod support;
 mod arguments;
 mod bare;
 mod child;
+mod collector;
 mod crm;
 mod job;
 mod lab;

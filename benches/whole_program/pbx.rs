@@ -59,6 +59,16 @@ impl Pbx {
         })
     }
 
+    /// A database that holds nothing, as a configuration names it.
+    pub(crate) fn empty(&self) -> String {
+        self.wait_for(self.server.database()).url()
+    }
+
+    /// Waits for something on the runtime of this lab.
+    pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// A table with so many rows, each a call of its own: 80 extensions, 9,000 numbers, ordered in time as a phone system
     /// writes them.
     pub(crate) fn table(&self, rows: u64) -> Table {

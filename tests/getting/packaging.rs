@@ -285,6 +285,11 @@ fn maintainer_scripts_make_what_is_missing_and_keep_what_is_there_until_a_purge(
     for timer in ["cdrelay.timer", "other.timer"] {
         fs::write(wants.join(timer), "").unwrap();
     }
+    let services = machine.path("etc/systemd/system/multi-user.target.wants");
+    fs::create_dir_all(&services).unwrap();
+    for service in ["cdrelay-collect.service", "other.service"] {
+        fs::write(services.join(service), "").unwrap();
+    }
     machine.fake("getent", "exit 0");
     assert_eq!(
         machine.run("postinst", &["configure", "0.1.0"]),
@@ -298,6 +303,8 @@ fn maintainer_scripts_make_what_is_missing_and_keep_what_is_there_until_a_purge(
     machine.run("postrm", &["purge"]);
     assert!(!machine.path("etc/cdrelay").exists() && !machine.path("var/lib/cdrelay").exists());
     assert!(!wants.join("cdrelay.timer").exists() && wants.join("other.timer").exists());
+    assert!(!services.join("cdrelay-collect.service").exists());
+    assert!(services.join("other.service").exists());
 }
 
 /// The package put together by dpkg-deb itself from the same list and scripts: what a package has to hold does not need

@@ -3,6 +3,7 @@
 use super::lab::Lab;
 use super::table::Row;
 
+mod collect;
 mod crm;
 mod curve;
 mod first;
@@ -68,5 +69,10 @@ pub(crate) const PARTS: &[Part] = &[
         name: "lists",
         about: "what a person asks a ledger of 1,000,000 calls",
         run: lists::run,
+    },
+    Part {
+        name: "collect",
+        about: "call events a second that the collector keeps, in each kind of store",
+        run: collect::run,
     },
 ];
