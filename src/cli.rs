@@ -143,6 +143,11 @@ pub enum Command {
         after_help = "Examples:\n  cdrelay why 1763557211.42               by its uniqueid\n  cdrelay why 02122853348                 by a number, as dialled or as sent\n  cdrelay why 2026-11-19T13:00:11Z/7001/02122853348\n  cdrelay why '2026-11-19 09:00:11'       every call of that second\n\nEnds with 3 where neither the ledger nor the source has such a call."
     )]
     Why(WhyArgs),
+    /// Tell the CRM about one call while it happens (AGI)
+    #[command(
+        after_help = "Examples:\n  cdrelay agi                           started by Asterisk: AGI(/usr/local/bin/cdrelay,agi)\n  cdrelay agi --listen 127.0.0.1:4573   asked by Asterisk: AGI(agi://127.0.0.1/cdrelay)"
+    )]
+    Agi(AgiArgs),
     /// List what the ledger holds
     #[command(
         after_help = "Examples:\n  cdrelay calls --state unmatched --limit 20\n  cdrelay calls --number 02122853348      raw or as sent, on either side\n  cdrelay calls --number _0212XXXXXXX     those that match a dialplan pattern\n  cdrelay calls --since 2026-11-19 --output json"
@@ -360,6 +365,20 @@ pub struct WhyArgs {
     /// Show only the last three digits of numbers
     #[arg(long)]
     pub mask: bool,
+}
+
+/// `agi`
+#[derive(Debug, Clone, Default, Args)]
+pub struct AgiArgs {
+    /// The caller's number [default: what Asterisk says]; behind `--`, where a caller chooses it
+    #[arg(value_name = "NUMBER")]
+    pub numbers: Vec<String>,
+    /// Serve FastAGI on this loopback address until a signal
+    #[arg(long, value_name = "ADDR", conflicts_with = "numbers")]
+    pub listen: Option<SocketAddr>,
+    /// Append log lines to this file instead of writing them to stderr
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// `calls`

@@ -21,10 +21,12 @@
 //! # Reading order
 //!
 //! [`call`] has the nouns. Then along the way of a call: [`source`], [`cdr`], [`number`], [`intake`] (which joins the
-//! three), [`ledger`], [`target`], [`delivery`], [`report`], [`monitor`]. [`config`] says what a user can set, [`discovery`]
-//! what a machine says about its phone system, [`command`] ties the rooms together, one verb a file.
-//! [`collector`] is the other way in: events of phone systems that have no `cdr` table become rows of one.
+//! three), [`ledger`], [`target`], [`delivery`], [`report`], [`monitor`]. [`agi`] is for calls that are told while they
+//! happen, [`collector`] is the other way in: events of phone systems that have no `cdr` table become rows of one.
+//! [`config`] says what a user can set, [`discovery`] what a machine says about its phone system, [`command`] ties the rooms
+//! together, one verb a file.
 
+pub mod agi;
 pub mod call;
 pub mod cdr;
 pub mod cli;

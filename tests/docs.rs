@@ -382,6 +382,7 @@ fn every_example_configuration_loads_and_fulfils_its_own_examples() {
     }
     let expected = [
         "bgcrm.toml",
+        "callback-agi.toml",
         "quickstart-asterisk.toml",
         "quickstart-collector.toml",
         "quickstart-freepbx.toml",

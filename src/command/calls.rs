@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::between::{self, local, stamp, utc};
 use super::{Context, Ended, now};
+use crate::agi;
 use crate::call::{ColumnTime, Identity, RawNumber, TimeKind, WireForm};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
@@ -83,6 +84,16 @@ pub async fn run(context: &Context, args: &CallsArgs) -> Ended {
         listed += list.folded(&ledger, from).await?;
     }
     ledger.close().await?;
+    // Calls that were told while they happened are a job of their own.
+    let job = agi::job(&config.job);
+    let at = now().timestamp();
+    let (told, _) = Ledger::open(&config.ledger.path, &job, Access::ReadOnly, at).await?;
+    let from = match args.limit {
+        Some(limit) => told.before_last(list.filter.clone(), limit).await?,
+        None => None,
+    };
+    listed += list.calls(&told, from).await?;
+    told.close().await?;
     if listed > 0 && args.state == Some(State::Held) && form == Form::Text && !context.quiet {
         context.print("\nWhat to do about them: `cdrelay held`.\n");
     }

@@ -17,6 +17,7 @@ pub(super) use answered::answered;
 
 use super::terminal::unless_stopped;
 use super::{Context, Ended, fail, now, rebuild, sync, tell};
+use crate::agi::channels::Channels;
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::fault;
@@ -163,6 +164,8 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
             settings: &settings,
             crm: crm.as_ref(),
             ledger: &ledger,
+            // What was told is deleted as well: its rows are sent in its place.
+            told: &Channels::none(),
             deadline: None,
             dry_run: false,
         };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::calls::{line, object};
 use super::{Context, Ended, now};
+use crate::agi;
 use crate::call::Identity;
 use crate::cli::{HeldArgs, Output};
 use crate::config::Config;
@@ -45,25 +46,53 @@ pub async fn run(context: &Context, args: &HeldArgs) -> Ended {
         Some(_) => Some(LedgerLock::acquire(&config.ledger.path, args.wait).await?),
         None => None,
     };
-    let access = match decision {
-        Some(_) => Access::ReadWrite,
-        None => Access::ReadOnly,
-    };
     let at = now().timestamp();
-    let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
-    let held = held(&ledger).await?;
-    let chosen = chosen(held, args)?;
+    // Calls that were told while they happened are a job of their own.
+    let mut all = Vec::new();
+    for job in [config.job.clone(), agi::job(&config.job)] {
+        let (ledger, _) = Ledger::open(&config.ledger.path, &job, Access::ReadOnly, at).await?;
+        all.extend(
+            held(&ledger)
+                .await?
+                .into_iter()
+                .map(|call| (job.clone(), call)),
+        );
+        ledger.close().await?;
+    }
+    let chosen = chosen(all, args)?;
     let settled = match decision {
-        Some(decision) => {
-            let identities = chosen.iter().map(|call| call.identity.clone()).collect();
-            Some(ledger.settle_held(at, identities, decision).await?)
-        }
+        Some(decision) => Some(settle(&config, at, &chosen, decision).await?),
         None => None,
     };
-    ledger.close().await?;
+    let chosen: Vec<Listed> = chosen.into_iter().map(|(_, call)| call).collect();
     let exit = Exit::new(Code::Settled, sentence(decision, &chosen));
     show(context, &config, &chosen, settled, &exit);
     Ok(exit)
+}
+
+/// Records the decision, job by job; gives how many calls were still held.
+async fn settle(
+    config: &Config,
+    at: i64,
+    chosen: &[(String, Listed)],
+    decision: HeldDecision,
+) -> Result<u64, Exit> {
+    let mut settled = 0;
+    for job in [config.job.clone(), agi::job(&config.job)] {
+        let identities: Vec<Identity> = chosen
+            .iter()
+            .filter(|(of, _)| *of == job)
+            .map(|(_, call)| call.identity.clone())
+            .collect();
+        if identities.is_empty() {
+            continue;
+        }
+        let path = &config.ledger.path;
+        let (ledger, _) = Ledger::open(path, &job, Access::ReadWrite, at).await?;
+        settled += ledger.settle_held(at, identities, decision).await?;
+        ledger.close().await?;
+    }
+    Ok(settled)
 }
 
 /// Every held call, the oldest first.
@@ -85,14 +114,14 @@ async fn held(ledger: &Ledger) -> Result<Vec<Listed>, Exit> {
 }
 
 /// The calls that the arguments name; all of them where they name none.
-fn chosen(held: Vec<Listed>, args: &HeldArgs) -> Result<Vec<Listed>, Exit> {
+fn chosen(held: Vec<(String, Listed)>, args: &HeldArgs) -> Result<Vec<(String, Listed)>, Exit> {
     if args.calls.is_empty() {
         return Ok(held);
     }
     let mut wanted = vec![false; held.len()];
     for name in &args.calls {
         let named: Vec<usize> = (0..held.len())
-            .filter(|at| is_called(&held[*at], name))
+            .filter(|at| is_called(&held[*at].1, name))
             .collect();
         if named.is_empty() {
             return Err(Exit::new(
@@ -108,7 +137,7 @@ fn chosen(held: Vec<Listed>, args: &HeldArgs) -> Result<Vec<Listed>, Exit> {
                 .iter()
                 .take(NAMED)
                 .map(|at| {
-                    let id = held[*at].origin.uniqueid.as_deref();
+                    let id = held[*at].1.origin.uniqueid.as_deref();
                     Shown(id.unwrap_or("(no uniqueid)")).to_string()
                 })
                 .collect();

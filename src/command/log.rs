@@ -1,7 +1,11 @@
-//! Log lines on stderr, as text or as JSON: one event is one line, whatever stands in it, and of each number of a person
-//! only the last digits are shown, unless `--no-mask` asks for all.
+//! Log lines on stderr, or in a file where nobody reads stderr, as text or as JSON: one event is one line, whatever stands in
+//! it, and of each number of a person only the last digits are shown, unless `--no-mask` asks for all.
 
 use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,10 +20,13 @@ use super::{now, tell};
 use crate::cli::{Cli, LogFormat};
 use crate::report::exit::Exit;
 use crate::text::mask::Privacy;
-use crate::text::{Shown, visible_json};
+use crate::text::{Shown, visible_json, visible_lines};
 
 /// How lines are written: set once, when the program starts.
 static VOICE: OnceLock<Voice> = OnceLock::new();
+
+/// Where they go in place of stderr.
+static FILE: OnceLock<File> = OnceLock::new();
 
 /// Form and discretion of every line.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +35,34 @@ struct Voice {
     privacy: Privacy,
 }
 
+/// Appends what follows to a file that only its owner can read, in place of stderr.
+///
+/// # Errors
+/// The file cannot be written; everything goes to stderr then.
+pub(super) fn to_file(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    let _ = FILE.set(file);
+    Ok(())
+}
+
+/// Writes lines to the file, or to stderr.
+fn say(lines: &str) {
+    match FILE.get() {
+        // Whole lines in one go: several programs may write to it.
+        Some(mut file) => {
+            let _ = io::Write::write_all(&mut file, visible_lines(lines).as_bytes());
+        }
+        None => tell(lines),
+    }
+}
+
 /// Warnings unless `--quiet`, more with `-v`; the HTTP and database crates never speak, because they could show an address
 /// with its token.
-pub(super) fn to_stderr(cli: &Cli) {
+pub(super) fn start(cli: &Cli) {
     let level = match (cli.quiet, cli.verbose) {
         (true, _) => LevelFilter::ERROR,
         (false, 0) => LevelFilter::WARN,
@@ -45,7 +77,7 @@ pub(super) fn to_stderr(cli: &Cli) {
     let _ = VOICE.set(voice);
     let lines = tracing_subscriber::registry()
         .with(Targets::new().with_target("cdrelay", level))
-        .with(Lines { voice, write: tell });
+        .with(Lines { voice, write: say });
     let _ = tracing::subscriber::set_global_default(lines);
 }
 
@@ -57,11 +89,11 @@ pub(super) fn privacy(cli: &Cli) -> Privacy {
 /// The one sentence that a program ends with.
 pub(super) fn conclude(exit: &Exit) {
     match format() {
-        LogFormat::Text => tell(&format!("cdrelay: {}\n", exit.reason)),
+        LogFormat::Text => say(&format!("cdrelay: {}\n", exit.reason)),
         LogFormat::Json => {
             let level = if exit.alert { "error" } else { "warn" };
             let fields = [("exit_code".to_owned(), Value::from(exit.code.number()))];
-            tell(&json(
+            say(&json(
                 now(),
                 level,
                 &exit.reason,
@@ -74,8 +106,8 @@ pub(super) fn conclude(exit: &Exit) {
 /// A sentence about the program itself, such as where it broke.
 pub(super) fn alarm(sentence: &str) {
     match format() {
-        LogFormat::Text => tell(&format!("cdrelay: {sentence}\n")),
-        LogFormat::Json => tell(&json(now(), "error", sentence, Map::new())),
+        LogFormat::Text => say(&format!("cdrelay: {sentence}\n")),
+        LogFormat::Json => say(&json(now(), "error", sentence, Map::new())),
     }
 }
 

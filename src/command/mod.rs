@@ -20,6 +20,7 @@ use crate::text::mask::Privacy;
 use crate::text::{visible_json, visible_lines};
 
 pub mod adopt;
+pub mod agi;
 mod between;
 pub mod calls;
 pub mod check;
@@ -71,7 +72,16 @@ pub struct Context {
 /// Runs the program and gives its exit code.
 #[must_use]
 pub fn main(cli: &Cli) -> u8 {
-    log::to_stderr(cli);
+    if let Command::Agi(agi) = &cli.command
+        && let Some(file) = &agi.log
+        && let Err(error) = log::to_file(file)
+    {
+        let file = file.display();
+        tell(&format!(
+            "cdrelay: the log cannot be written to {file}: {error}\n"
+        ));
+    }
+    log::start(cli);
     panic::speak_plainly();
     panic::caught(|| start(cli))
 }
@@ -158,6 +168,7 @@ async fn verb(context: &Context, cli: &Cli) -> Ended {
         }
         Command::Explain(args) => explain::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
+        Command::Agi(args) => agi::run(context, args).await,
         Command::Calls(args) => calls::run(context, args).await,
         Command::Held(args) => held::run(context, args).await,
         Command::Unmatched(args) => unmatched::run(context, args).await,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::between::{day, local, utc};
 use super::{Context, Ended, now};
+use crate::agi;
 use crate::cli::Output;
 use crate::config::Config;
 use crate::ledger::{Access, Counts, Ledger, Purpose, Run, STUCK_AFTER, Stage, State};
@@ -61,11 +62,46 @@ pub async fn run(context: &Context) -> Ended {
         now: at,
     };
     ledger.close().await?;
+    let told = told(&config, at).await?;
     match context.output {
-        Output::Text => context.print(&standing.text(&config)),
-        Output::Json => context.print_json(&standing.object(&config)),
+        Output::Text => {
+            let mut text = standing.text(&config);
+            if let Some(counts) = &told {
+                let _ = writeln!(text, "  told while they happened\n{}", by_state(counts));
+            }
+            context.print(&text);
+        }
+        Output::Json => {
+            let mut object = standing.object(&config);
+            if let Some(counts) = &told {
+                object["agi"] = counts
+                    .by_state
+                    .iter()
+                    .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
+                    .collect();
+            }
+            context.print_json(&object);
+        }
     }
     Ok(Exit::new(Code::Settled, "shown"))
+}
+
+/// The calls that were told while they happened; `None` where none ever was.
+async fn told(config: &Config, at: i64) -> Result<Option<Counts>, Exit> {
+    let job = agi::job(&config.job);
+    let (ledger, _) = Ledger::open(&config.ledger.path, &job, Access::ReadOnly, at).await?;
+    let counts = ledger.counts().await?;
+    ledger.close().await?;
+    Ok(counts.by_state.values().any(|n| *n > 0).then_some(counts))
+}
+
+/// A line for each state that there are calls in.
+fn by_state(counts: &Counts) -> String {
+    let mut text = String::new();
+    for (state, n) in counts.by_state.iter().filter(|(_, n)| **n > 0) {
+        let _ = writeln!(text, "    {:<11} {n}", state.as_str());
+    }
+    text
 }
 
 /// What the ledger says about the replication.

@@ -340,6 +340,16 @@ pub(super) const KEYS: &[Key] = &[
         "[\"ya existe\", \"already exist\", \"duplicad\"]",
         "for nimbox alone: texts in a refusal that mean \"is there already\"",
     ),
+    value(
+        "agi.timeout",
+        "\"4s\"",
+        "how long Asterisk, and with it the caller, waits at most",
+    ),
+    words(
+        "agi.set",
+        "none",
+        "a section: channel variables, and where in the CRM's reply their values stand, such as `CRM_PROCESS = \"data.process.id\"`",
+    ),
     words(
         "ledger.path",
         "JOB.db in the state directory of the user who runs it",

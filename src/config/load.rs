@@ -17,6 +17,7 @@ use super::secret::{OTHERS, plain_io};
 use super::{CollectorSetup, Config, RuleConfig, RuleTest};
 
 mod address;
+mod agi;
 mod bgcrm;
 mod collector;
 mod columns;
@@ -209,6 +210,7 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
     let source = source::read(&root.section("source"), roles.ok().as_deref(), around);
     let rules = rules::read(root, around);
     let rule_tests = rules::read_tests(root);
+    let agi = agi::read(&root.section("agi"));
     let ledger = ledger::read(
         &root.section("ledger"),
         job.as_deref().ok(),
@@ -226,6 +228,7 @@ fn sections(root: &Section<'_>, path: &Path, around: Surroundings<'_>) -> Result
         rules: rules?,
         rule_tests: rule_tests?,
         target: target?,
+        agi: agi?,
         ledger: ledger?,
         monitor: monitor?,
         collector: collector?,

@@ -52,6 +52,8 @@ pub struct Config {
     pub rule_tests: Vec<RuleTest>,
     /// Where calls go.
     pub target: TargetConfig,
+    /// What is told while a call happens.
+    pub agi: AgiConfig,
     /// The record of what was sent.
     pub ledger: LedgerConfig,
     /// Who is told.
@@ -389,6 +391,15 @@ pub enum InitiatedAs {
     Local,
     /// `2012-08-23T12:20:33Z` for 12:20:33 local time: wrong, and what the reference script sent.
     LocalZ,
+}
+
+/// `[agi]`
+#[derive(Debug, Clone)]
+pub struct AgiConfig {
+    /// How long Asterisk waits at most, and with it the caller. Default 4 s.
+    pub timeout: Duration,
+    /// `[agi.set]`: channel variables, and where in the CRM's reply their values stand.
+    pub set: Vec<(String, crate::agi::variable::JsonPath)>,
 }
 
 /// `[ledger]`

@@ -46,11 +46,35 @@ pub struct RunReport {
     pub requests: Requests,
     /// How long it took.
     pub timings: Timings,
+    /// Calls that were told while they happened (`cdrelay agi`); left out where none ever was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agi: Option<Agi>,
     /// How it ended.
     pub exit: Exit,
     /// Rebuilds that the run took up first; left out where there was none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rebuilds: Vec<Rebuilt>,
+}
+
+/// Calls that were told while they happened: in none of the other figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Agi {
+    /// Taken from their files into the ledger, whatever had become of them.
+    pub taken_up: u64,
+    /// Files that could not be read.
+    pub unreadable: u64,
+    /// Requests of this run.
+    pub sent: u64,
+    /// Delivered by this run.
+    pub delivered: u64,
+    /// Unmatched, as this run was told.
+    pub unmatched: u64,
+    /// Rejected, as this run was told.
+    pub rejected: u64,
+    /// Held, of this run or before.
+    pub held: u64,
+    /// Due, of this run or before.
+    pub pending: u64,
 }
 
 /// An interrupted rebuild that a run took up.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use chrono::DateTime;
 use chrono_tz::Tz;
 
-use super::RunReport;
 use super::exit::Code;
+use super::{Agi, RunReport};
 use crate::text::{Shown, count};
 
 /// What the text shows beside the numbers.
@@ -22,6 +22,28 @@ pub struct Remarks {
     pub unmatched: u64,
     /// Calls of the window that the CRM refused for good, in this run or before.
     pub rejected: u64,
+}
+
+/// Calls that were told while they happened.
+fn told(agi: &Agi) -> String {
+    let mut parts = vec![format!(
+        "{} that {} told while happening",
+        count(agi.taken_up, "call"),
+        if agi.taken_up == 1 { "was" } else { "were" }
+    )];
+    for (n, what) in [
+        (agi.delivered, "delivered now"),
+        (agi.unmatched, "unmatched"),
+        (agi.rejected, "rejected"),
+        (agi.held, "held (`cdrelay held`)"),
+        (agi.pending, "pending"),
+        (agi.unreadable, "unreadable"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    parts.join(", ")
 }
 
 /// How wall times at zone transitions were read.
@@ -75,6 +97,9 @@ pub fn render(report: &RunReport, remarks: &Remarks, zone: Tz) -> String {
                 count(report.stuck, "call")
             ),
         );
+    }
+    if let Some(agi) = &report.agi {
+        line(&mut text, "told", &told(agi));
     }
     missing(&mut text, report);
     line(&mut text, "requests", &requests(report));

@@ -8,6 +8,7 @@
 #[path = "../support/program.rs"]
 mod program;
 
+mod agi;
 mod crm;
 mod filters;
 mod held;

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::days::Days;
+use crate::agi::channels::{Channels, Moment};
 use crate::call::{ColumnTime, Identity};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
-use crate::command::sync::connect_source;
+use crate::command::sync::{self, connect_source};
 use crate::config::Config;
 use crate::intake::{Batch, Candidate, Intake, Settings, Today};
 use crate::ledger::{Entry, Ledger, LedgerError, Missing, PlanContext, Wires, plan};
@@ -22,7 +23,7 @@ pub(super) struct Compared {
     pub(super) undated: u64,
 }
 
-/// Compares a window. `undated`: rows without a start are counted along.
+/// Compares a window. `told`: channels that were told while they happened. `undated`: rows without a start are counted along.
 ///
 /// # Errors
 /// The exit, where source or ledger cannot be read.
@@ -30,6 +31,7 @@ pub(super) async fn compare(
     config: &Config,
     settings: &Settings<'_>,
     ledger: &Ledger,
+    told: &Channels,
     window: Window,
     undated: bool,
 ) -> Result<Compared, Exit> {
@@ -40,6 +42,7 @@ pub(super) async fn compare(
     while let Some(batch) = intake.next().await? {
         let side = Side {
             ledger,
+            told: told.now().map_err(sync::told_unusable)?,
             clock: intake.clock(),
             window,
             last_run,
@@ -64,6 +67,7 @@ pub(super) async fn compare(
 /// What a slice is compared by.
 struct Side<'a> {
     ledger: &'a Ledger,
+    told: Moment<'a>,
     clock: &'a Clock,
     window: Window,
     /// When the last run began.
@@ -114,6 +118,7 @@ impl Side<'_> {
         day.rows += u64::from(call.rows);
         match candidate.today {
             Today::Dropped => {}
+            Today::Wire(_) if self.told.has(call) => day.told(),
             Today::Wire(_) => {
                 let over = call
                     .instant

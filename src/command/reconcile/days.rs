@@ -42,10 +42,12 @@ impl Digest {
 pub(super) struct Day {
     /// Rows of the source, those that were left out included.
     pub(super) rows: u64,
-    /// Calls that they make, those that a rule drops left out: those in the ledger, folded and missing.
+    /// Calls that they make, those that a rule drops left out: those in the ledger, folded, told and missing.
     pub(super) calls: u64,
     /// Calls that another one's key keeps out.
     pub(super) folded: u64,
+    /// Calls that the CRM was told of while they happened.
+    pub(super) told: u64,
     /// Calls that the ledger knows, by state, where the source has the row.
     pub(super) states: BTreeMap<State, u64>,
     /// Calls that the ledger does not know.
@@ -100,6 +102,12 @@ impl Day {
         }
     }
 
+    /// A call of the source that the CRM was told of while it happened.
+    pub(super) fn told(&mut self) {
+        self.calls += 1;
+        self.told += 1;
+    }
+
     /// Calls that a run would still send.
     pub(super) fn due(&self) -> u64 {
         self.of(State::Pending) + self.of(State::InFlight)
@@ -119,6 +127,7 @@ impl Day {
         self.rows += other.rows;
         self.calls += other.calls;
         self.folded += other.folded;
+        self.told += other.told;
         for (state, count) in &other.states {
             *self.states.entry(*state).or_default() += count;
         }

@@ -42,12 +42,13 @@ pub async fn run(context: &Context, args: &ReconcileArgs) -> Ended {
         heal(context, &config, &settings, window, undated).await?
     } else {
         let at = now().timestamp();
+        let told = sync::told_channels(&config, window.since).await?;
         let (ledger, _) =
             Ledger::open(&config.ledger.path, &config.job, Access::ReadOnly, at).await?;
         let compared = tokio::select! {
             biased;
             asked = asked(&mut stop) => return Err(stopped_before(asked)),
-            compared = compare(&config, &settings, &ledger, window, undated) => compared?,
+            compared = compare(&config, &settings, &ledger, &told, window, undated) => compared?,
         };
         ledger.close().await?;
         Outcome::new(compared, window, None)
@@ -73,12 +74,14 @@ async fn heal(
     let crm = target::connect(&config.target).map_err(|error| fail(Code::Usage, &error))?;
     let at = now().timestamp();
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadWrite, at).await?;
+    let told = sync::told_channels(config, window.since).await?;
     let stage = Stage {
         context,
         config,
         settings,
         crm: crm.as_ref(),
         ledger: &ledger,
+        told: &told,
         deadline: None,
         dry_run: false,
     };
@@ -88,7 +91,7 @@ async fn heal(
     let before = tokio::select! {
         biased;
         asked = asked(&mut stop) => return Err(stopped_before(asked)),
-        compared = compare(config, settings, &ledger, window, undated) => compared?,
+        compared = compare(config, settings, &ledger, &told, window, undated) => compared?,
     };
     let zone = config.source.timezone;
     let mut reports: Vec<RunReport> = Vec::new();
@@ -119,7 +122,7 @@ async fn heal(
     let after = if reports.is_empty() {
         before
     } else {
-        compare(config, settings, &ledger, window, undated).await?
+        compare(config, settings, &ledger, &told, window, undated).await?
     };
     ledger.close().await?;
     Ok(Outcome::new(after, window, Some((reports, exit))))

@@ -249,6 +249,7 @@ fn shown(day: &Day) -> Map<String, Value> {
         ("calls", json!(day.calls)),
         ("ledger", Value::Object(ledger)),
         ("folded", json!(day.folded)),
+        ("told", json!(day.told)),
         ("missing", json!(day.missing)),
         ("newer", json!(day.newer)),
         ("without_row", json!(day.without_row)),

@@ -386,6 +386,7 @@ mod tests {
             requests: Requests::default(),
             timings: Timings::default(),
             missing: Missing::default(),
+            agi: None,
             exit: Exit::new(Code::Settled, ""),
             rebuilds: Vec::new(),
         });

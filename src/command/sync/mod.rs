@@ -12,9 +12,11 @@ mod pass;
 mod pipeline;
 mod slice;
 mod tidy;
+mod told;
 
 pub(super) use pass::{Pass, Stage, utc};
 pub(super) use pipeline::asked;
+pub(super) use told::{channels as told_channels, unusable as told_unusable};
 
 use std::time::{Duration, Instant};
 
@@ -197,6 +199,17 @@ async fn locked(
         Access::ReadWrite
     };
     let work = async {
+        let taken = told::Taking {
+            context,
+            config,
+            crm,
+            deadline,
+            full: args.full,
+            dry_run: args.dry_run,
+            since: window.since,
+        }
+        .take_up()
+        .await?;
         let (ledger, _opened) = Ledger::open(&config.ledger.path, &config.job, access, now).await?;
         let stage = Stage {
             context,
@@ -204,6 +217,7 @@ async fn locked(
             settings,
             crm,
             ledger: &ledger,
+            told: &taken.channels,
             deadline,
             dry_run: args.dry_run,
         };
@@ -212,7 +226,7 @@ async fn locked(
         } else {
             rebuild::finish_open(&stage).await?
         };
-        let (report, remarks) = stage
+        let (mut report, remarks) = stage
             .pass(&Pass {
                 mode,
                 window,
@@ -221,6 +235,10 @@ async fn locked(
                 fail_on_unmatched: args.fail_on.is_some(),
             })
             .await?;
+        report.agi = taken.report;
+        if let Some(exit) = taken.exit {
+            report.exit = report.exit.worse(exit);
+        }
         Ok::<_, Exit>((ledger, rebuilds, report, remarks))
     };
     let (ledger, rebuilds, mut report, mut remarks) = tokio::select! {

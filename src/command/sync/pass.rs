@@ -6,6 +6,7 @@ use super::board::Board;
 use super::connect_source;
 use super::judge::judge;
 use super::pipeline::{self, Pipeline, asked};
+use crate::agi::channels::Channels;
 use crate::cdr::window::Window;
 use crate::command::{Context, now};
 use crate::config::Config;
@@ -32,6 +33,8 @@ pub(in crate::command) struct Stage<'a> {
     pub(in crate::command) settings: &'a Settings<'a>,
     pub(in crate::command) crm: &'a dyn CrmTarget,
     pub(in crate::command) ledger: &'a Ledger,
+    /// Their rows are passed over.
+    pub(in crate::command) told: &'a Channels,
     /// When the last request may start.
     pub(in crate::command) deadline: Option<tokio::time::Instant>,
     pub(in crate::command) dry_run: bool,
@@ -91,6 +94,7 @@ impl Stage<'_> {
             run,
             plan,
             stop: context.stop.clone(),
+            told: self.told,
             keyed,
             most_open: (!keyed).then_some(limits.concurrency),
             read_until: self
@@ -157,6 +161,7 @@ impl Stage<'_> {
                 unconnected: summary.unconnected,
             },
             timings: timings(started, &board, &summary),
+            agi: None,
             exit: Exit::new(Code::Settled, "everything in the window is settled"),
             rebuilds: Vec::new(),
         });

@@ -18,6 +18,7 @@ use super::answers::COMMIT;
 use super::board::Board;
 use super::last::Last;
 use super::slice::{Due, Ticket};
+use crate::agi::channels::Channels;
 use crate::delivery::{self, Ending, Limits, Parcel, Stop, Summary};
 use crate::fault;
 use crate::intake::Intake;
@@ -36,6 +37,8 @@ pub(super) struct Pipeline<'a> {
     pub(super) run: RunId,
     pub(super) plan: PlanContext,
     pub(super) stop: watch::Receiver<Stop>,
+    /// Channels that were told while they happened.
+    pub(super) told: &'a Channels,
     /// Whether calls with one start, source and destination are one for the CRM.
     pub(super) keyed: bool,
     /// Most intents that are on record without an answer; `None`: those of a slice. On a CRM without keys each of them is

@@ -4,6 +4,8 @@ use super::board::{Turn, resting};
 use super::collisions::Fresh;
 use super::last::Last;
 use super::pipeline::Pipeline;
+use super::told;
+use crate::agi::channels::Moment;
 use crate::call::{Call, Disposition, Identity, Origin, TimeKind, WireForm};
 use crate::delivery::Parcel;
 use crate::intake::{Batch, Candidate, Today};
@@ -45,9 +47,11 @@ impl Pipeline<'_> {
             self.ledger.forget_collisions(stale).await?;
         }
         let mut plans = Plans::default();
+        // After the rows were read, not before.
+        let told = self.told.now().map_err(told::unusable)?;
         let (candidates, standings) = self.ledger.standings(batch.calls).await?;
         for (candidate, standing) in candidates.into_iter().zip(standings) {
-            self.decide(candidate, standing, &mut plans);
+            self.decide(candidate, standing, &told, &mut plans);
         }
         self.look_up(&mut plans).await?;
         let Plans {
@@ -106,7 +110,13 @@ impl Pipeline<'_> {
     }
 
     /// Decides about one call by where it stands, and counts it where nothing is sent.
-    fn decide(&self, candidate: Candidate, standing: Option<Standing>, plans: &mut Plans) {
+    fn decide(
+        &self,
+        candidate: Candidate,
+        standing: Option<Standing>,
+        told: &Moment<'_>,
+        plans: &mut Plans,
+    ) {
         let Candidate { call, today } = candidate;
         let today_hash = match (&today, &standing) {
             (Today::Wire(wire), Some(_)) => Some(wire.content_hash()),
@@ -123,6 +133,10 @@ impl Pipeline<'_> {
             }
         }
         match (decision.action, standing, today) {
+            // The CRM knows it from another place than its row.
+            (Action::Send, None, Today::Wire(_)) if told.has(&call) => {
+                resting(&mut figures, State::Delivered);
+            }
             (Action::Send, None, Today::Wire(wire)) => {
                 let entry = None;
                 plans.fresh.push(Fresh { call, wire, entry });

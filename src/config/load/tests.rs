@@ -55,6 +55,7 @@ fn the_list_of_keys_is_what_the_reader_asks_for() {
         "rules",
         "rule_tests",
         "target",
+        "agi",
         "ledger",
         "monitor",
         "collector",
@@ -75,7 +76,7 @@ fn the_list_of_keys_is_what_the_reader_asks_for() {
 #[test]
 fn defaults_written_out_change_nothing() {
     let mut text = BASE.to_owned();
-    for section in ["source", "target", "select", "ledger", "monitor"] {
+    for section in ["source", "target", "select", "agi", "ledger", "monitor"] {
         let header = format!("[{section}]\n");
         let mut lines = String::new();
         for key in KEYS {
