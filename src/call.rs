@@ -199,33 +199,77 @@ impl AsRef<Self> for WireForm {
     }
 }
 
-impl WireForm {
-    /// First eight bytes of a SHA-256 over the three texts that a NiMbox-style CRM keys a call by. An index, not a
-    /// proof: whoever finds two calls with equal hashes compares the texts.
+/// The parts of a [`WireForm`], wherever they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireParts<'a> {
+    /// See [`WireForm::initiated`].
+    pub initiated: &'a str,
+    /// See [`WireForm::source`].
+    pub source: &'a str,
+    /// See [`WireForm::destination`].
+    pub destination: &'a str,
+    /// See [`WireForm::duration`].
+    pub duration: u64,
+    /// See [`WireForm::url`].
+    pub url: Option<&'a str>,
+    /// See [`WireForm::form`].
+    pub form: Option<&'a str>,
+}
+
+impl WireParts<'_> {
+    /// See [`WireForm::key_hash`].
     #[must_use]
     pub fn key_hash(&self) -> i64 {
         digest([
             self.initiated.as_bytes(),
-            self.source.0.as_bytes(),
-            self.destination.0.as_bytes(),
+            self.source.as_bytes(),
+            self.destination.as_bytes(),
         ])
     }
 
-    /// The same over everything the CRM gets: differs when a rule, the zone, the rendering or the row changed.
+    /// See [`WireForm::content_hash`].
     #[must_use]
     pub fn content_hash(&self) -> i64 {
         // Where there is a form, it alone goes over the wire: another duration is no other call to its CRM.
-        if let Some(form) = &self.form {
+        if let Some(form) = self.form {
             return digest([form.as_bytes()]);
         }
         let mut digits = [0; 20];
         digest([
             self.initiated.as_bytes(),
-            self.source.0.as_bytes(),
-            self.destination.0.as_bytes(),
+            self.source.as_bytes(),
+            self.destination.as_bytes(),
             decimal(self.duration, &mut digits),
-            self.url.as_deref().unwrap_or("").as_bytes(),
+            self.url.unwrap_or("").as_bytes(),
         ])
+    }
+}
+
+impl WireForm {
+    /// Its parts.
+    #[must_use]
+    pub fn parts(&self) -> WireParts<'_> {
+        WireParts {
+            initiated: &self.initiated,
+            source: self.source.as_str(),
+            destination: self.destination.as_str(),
+            duration: self.duration,
+            url: self.url.as_deref(),
+            form: self.form.as_deref(),
+        }
+    }
+
+    /// First eight bytes of a SHA-256 over the three texts that a NiMbox-style CRM keys a call by. An index, not a
+    /// proof: whoever finds two calls with equal hashes compares the texts.
+    #[must_use]
+    pub fn key_hash(&self) -> i64 {
+        self.parts().key_hash()
+    }
+
+    /// The same over everything the CRM gets: differs when a rule, the zone, the rendering or the row changed.
+    #[must_use]
+    pub fn content_hash(&self) -> i64 {
+        self.parts().content_hash()
     }
 
     /// Whether both give one key on a CRM that keys calls by start, source and destination.

@@ -105,8 +105,6 @@ pub struct Tally {
     pub clock: ClockTally,
     /// Some of the invalid rows.
     pub invalid: Vec<String>,
-    /// Time spent waiting for the source.
-    pub read: Duration,
     /// Values for the link that were too long for one.
     pub long_values: u64,
     /// Rows with a usable start, and rows whose start is there and cannot be read.
@@ -124,8 +122,19 @@ pub struct Settings<'a> {
 
 /// A window on its way through the pure rooms.
 pub struct Intake<'a> {
-    settings: &'a Settings<'a>,
+    reader: Reader,
+    sorter: Sorter<'a>,
+}
+
+/// The half that waits for the source.
+pub struct Reader {
     source: Box<dyn CallSource>,
+    waited: Duration,
+}
+
+/// The half that makes calls of rows.
+pub struct Sorter<'a> {
+    settings: &'a Settings<'a>,
     profile: SourceProfile,
     clock: Clock,
     window: Window,
@@ -238,7 +247,6 @@ pub async fn probe(source: &mut dyn CallSource) -> Result<SourceProfile, SourceE
 
 impl<'a> Intake<'a> {
     /// Opens the window. `source` has been probed; `profile` is what it found.
-    /// Gives the number of rows to come where that is known.
     ///
     /// # Errors
     /// [`SourceError`]
@@ -247,29 +255,32 @@ impl<'a> Intake<'a> {
         mut source: Box<dyn CallSource>,
         profile: SourceProfile,
         window: Window,
-    ) -> Result<(Self, Option<u64>), SourceError> {
+    ) -> Result<Self, SourceError> {
         let clock = Clock::new(profile.time, settings.config.source.timezone);
         let started = Instant::now();
         let mut tries = 0;
-        let expected = loop {
-            match source.open(window.column_window(&clock)).await {
-                Err(error) => again(error, &mut tries).await?,
-                Ok(expected) => break expected,
-            }
-        };
-        let mut tally = Tally::default();
-        tally.read += started.elapsed();
-        Ok((
-            Self {
-                settings,
+        while let Err(error) = source.open(window.column_window(&clock)).await {
+            again(error, &mut tries).await?;
+        }
+        Ok(Self {
+            reader: Reader {
                 source,
+                waited: started.elapsed(),
+            },
+            sorter: Sorter {
+                settings,
                 profile,
                 clock,
                 window,
-                tally,
+                tally: Tally::default(),
             },
-            expected,
-        ))
+        })
+    }
+
+    /// How many rows there are to read, where that is known before; asked before the first slice. What is wrong with the
+    /// source shows when it is read.
+    pub async fn expected(&mut self) -> Option<u64> {
+        self.reader.source.expected().await.ok().flatten()
     }
 
     /// The next slice's calls; `None` at the end of the window.
@@ -277,10 +288,13 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// [`SourceError`], after the slice was tried again three times.
     pub async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
-        let started = Instant::now();
-        let slice = self.next_slice().await;
-        self.tally.read += started.elapsed();
-        Ok(slice?.map(|slice| self.batch(slice)))
+        let slice = self.reader.next().await?;
+        Ok(slice.map(|slice| self.sorter.batch(slice)))
+    }
+
+    /// Both halves, for whoever lets the source work on the next slice while the last one is sorted.
+    pub fn halves(&mut self) -> (&mut Reader, &mut Sorter<'a>) {
+        (&mut self.reader, &mut self.sorter)
     }
 
     /// Counts the rows without a usable start: they belong to no window, and so to runs that were not given one.
@@ -290,20 +304,21 @@ impl<'a> Intake<'a> {
     pub async fn count_undated(&mut self) -> Result<(), SourceError> {
         let mut tries = 0;
         let undated = loop {
-            match self.source.undated().await {
+            match self.reader.source.undated().await {
                 Err(error) => again(error, &mut tries).await?,
                 Ok(undated) => break undated,
             }
         };
-        self.tally.rows.read += undated.rows;
-        self.tally.rows.skipped.invalid += undated.rows;
+        let tally = &mut self.sorter.tally;
+        tally.rows.read += undated.rows;
+        tally.rows.skipped.invalid += undated.rows;
         if undated.rows > 0 {
             let which = if undated.examples.is_empty() {
                 String::new()
             } else {
                 format!(" (uniqueid {})", undated.examples.join(", "))
             };
-            self.tally.invalid.push(format!(
+            tally.invalid.push(format!(
                 "{} without a usable start{which}",
                 crate::text::count(undated.rows, "row")
             ));
@@ -314,13 +329,13 @@ impl<'a> Intake<'a> {
     /// Why the window counts as unread, where starts were found and not one of them could be read.
     #[must_use]
     pub fn unread(&self) -> Option<String> {
-        let (readable, unreadable) = self.tally.starts;
+        let (readable, unreadable) = self.tally().starts;
         (readable == 0 && unreadable > 0).then(|| {
             format!(
                 "not one of {} has a start that can be read, such as: {}; see `cdrelay check`, and set \
                  `source.columns.initiated` to the column that holds the start of the call",
                 crate::text::count(unreadable, "row"),
-                self.tally.invalid.first().map_or("no example", String::as_str)
+                self.tally().invalid.first().map_or("no example", String::as_str)
             )
         })
     }
@@ -328,28 +343,35 @@ impl<'a> Intake<'a> {
     /// What was counted so far.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        &self.tally
+        &self.sorter.tally
+    }
+
+    /// Time spent waiting for the source.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.reader.waited
     }
 
     /// What the source looks like.
     #[must_use]
     pub fn profile(&self) -> &SourceProfile {
-        &self.profile
+        &self.sorter.profile
     }
 
     /// What a person should know about the source.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = self.profile.notes.clone();
-        for note in self.source.notes() {
+        let mut notes = self.profile().notes.clone();
+        for note in self.reader.source.notes() {
             if !notes.contains(&note) {
                 notes.push(note);
             }
         }
-        if self.tally.long_values > 0 {
+        let long = self.tally().long_values;
+        if long > 0 {
             notes.push(format!(
                 "{} for the link longer than {} characters; those calls go without a link",
-                crate::text::count(self.tally.long_values, "value"),
+                crate::text::count(long, "value"),
                 crate::source::LONGEST_VALUE
             ));
         }
@@ -359,26 +381,42 @@ impl<'a> Intake<'a> {
     /// How the time column is read.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        &self.sorter.clock
     }
 
     /// The window on the column's own clock.
     #[must_use]
     pub fn column_window(&self) -> std::ops::Range<ColumnTime> {
-        self.window.column_window(&self.clock)
+        self.sorter.window.column_window(self.clock())
     }
+}
 
-    async fn next_slice(&mut self) -> Result<Option<Slice>, SourceError> {
+impl Reader {
+    /// The next slice; `None` at the end of the window.
+    ///
+    /// # Errors
+    /// [`SourceError`], after the slice was tried again three times.
+    pub async fn next(&mut self) -> Result<Option<Slice>, SourceError> {
+        let started = Instant::now();
         let mut tries = 0;
-        loop {
+        let slice = loop {
             match self.source.next().await {
-                Err(error) => again(error, &mut tries).await?,
-                Ok(slice) => return Ok(slice),
+                Err(error) => {
+                    if let Err(error) = again(error, &mut tries).await {
+                        break Err(error);
+                    }
+                }
+                Ok(slice) => break Ok(slice),
             }
-        }
+        };
+        self.waited += started.elapsed();
+        slice
     }
+}
 
-    fn batch(&mut self, slice: Slice) -> Batch {
+impl Sorter<'_> {
+    /// The calls of a slice, with the form that today's settings give them.
+    pub fn batch(&mut self, slice: Slice) -> Batch {
         let config = self.settings.config;
         for row in &slice.rows {
             match row.start {

@@ -29,6 +29,12 @@ impl Progress {
         Self { bar, calls: 0 }
     }
 
+    /// Whether anybody sees it.
+    #[must_use]
+    pub fn is_drawn(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// About how many rows there are to read, when that is known.
     pub fn expect_rows(&self, rows: Option<u64>) {
         let template = if let Some(rows) = rows {

@@ -34,7 +34,8 @@ impl Reading {
         runtime.block_on(async {
             let profile = source.probe().await?;
             let window = ColumnTime(from)..ColumnTime(until);
-            let announced = source.open(window.clone()).await?;
+            source.open(window.clone()).await?;
+            let announced = source.expected().await?;
             let mut rows = Vec::new();
             let mut position = window.start;
             while let Some(slice) = source.next().await? {

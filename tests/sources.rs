@@ -66,7 +66,8 @@ async fn a_freepbx_table_is_read_along_its_index() {
             "duration duration int(11)"
         ]
     );
-    assert_eq!(source.open(EVER).await.expect("opened"), Some(1));
+    source.open(EVER).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(1));
     let slices = drain(&mut *source, &EVER).await;
     assert_eq!(
         slices[0].rows,
@@ -106,7 +107,8 @@ async fn a_stock_table_without_an_index_is_spooled_and_the_statement_that_would_
             "CREATE INDEX `cdr_start` ON `{name}`.`cdr` (`start`)"
         ))
     );
-    assert_eq!(source.open(EVER).await.expect("opened"), Some(9_000));
+    source.open(EVER).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(9_000));
     let slices = drain(&mut *source, &EVER).await;
     same_calls(&calls, &slices);
     let undated = source.undated().await.expect("counted");
@@ -447,12 +449,14 @@ async fn a_stock_table_of_postgresql_is_spooled_without_and_read_along_an_index(
     let hint = "CREATE INDEX \"cdr_start\" ON \"public\".\"cdr\" (\"start\")";
     assert_eq!(profile.index, TimeIndex::Missing(hint.to_owned()));
     assert_eq!(profile.columns[0].sql_type, "timestamp without time zone");
-    assert_eq!(source.open(EVER).await.expect("opened"), Some(9_000));
+    source.open(EVER).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(9_000));
     same_calls(&calls, &drain(&mut *source, &EVER).await);
     database.run(hint).await;
     let profile = source.probe().await.expect("probed");
     assert_eq!(profile.index, TimeIndex::Usable("cdr_start".to_owned()));
-    assert_eq!(source.open(EVER).await.expect("opened"), Some(9_000));
+    source.open(EVER).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(9_000));
     let slices = drain(&mut *source, &EVER).await;
     assert_eq!(slices.len(), 3);
     same_calls(&calls, &slices);
@@ -670,7 +674,8 @@ async fn a_table_of_cdr_sqlite3_custom_is_read_with_and_without_an_index() {
     for statement in ["SELECT 1", hint] {
         file.run(statement);
         source.probe().await.expect("probed");
-        assert_eq!(source.open(EVER).await.expect("opened"), Some(9_000));
+        source.open(EVER).await.expect("opened");
+        assert_eq!(source.expected().await.expect("counted"), Some(9_000));
         let slices = drain(&mut *source, &EVER).await;
         same_calls(&calls, &slices);
         let undated = source.undated().await.expect("counted");
@@ -832,7 +837,8 @@ async fn twenty_thousand_rows_come_once_each_in_closed_sets_from_every_database(
         let mut source = open(&config, &[]);
         let profile = source.probe().await.expect("probed");
         assert!(matches!(profile.index, TimeIndex::Usable(_)));
-        assert_eq!(source.open(EVER).await.expect("opened"), Some(20_000));
+        source.open(EVER).await.expect("opened");
+        assert_eq!(source.expected().await.expect("counted"), Some(20_000));
         let slices = drain(&mut *source, &EVER).await;
         assert_eq!(slices.len(), 5, "{}", profile.server);
         same_calls(&calls, &slices);
@@ -901,10 +907,12 @@ async fn an_empty_window_has_no_slice_and_an_empty_table_one_without_rows() {
     let mut source = open(&config(&database.url()), &[]);
     source.probe().await.expect("probed");
     let nothing = ColumnTime(WALL)..ColumnTime(WALL);
-    assert_eq!(source.open(nothing).await.expect("opened"), Some(0));
+    source.open(nothing).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(0));
     assert_eq!(source.next().await.expect("read"), None);
     let window = ColumnTime(i64::MIN)..ColumnTime(i64::MAX);
-    assert_eq!(source.open(window.clone()).await.expect("opened"), Some(0));
+    source.open(window.clone()).await.expect("opened");
+    assert_eq!(source.expected().await.expect("counted"), Some(0));
     let slice = source.next().await.expect("read").expect("one");
     assert_eq!((slice.from, slice.until), (window.start, window.end));
     assert_eq!(slice.rows, []);

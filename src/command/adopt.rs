@@ -85,7 +85,7 @@ async fn compare(config: &Config, wanted: &SyncArgs) -> Result<Letter, Exit> {
     let settings = Settings::new(config).map_err(|error| fail(Code::Usage, &error))?;
     let window = sync::window(config, wanted, now().timestamp())?;
     let (source, profile) = sync::connect_source(config).await?;
-    let (mut intake, _) = Intake::open(&settings, source, profile, window).await?;
+    let mut intake = Intake::open(&settings, source, profile, window).await?;
     let mut letter = Letter::default();
     while let Some(batch) = intake.next().await? {
         for candidate in &batch.calls {

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::OptionalExtension;
-use rusqlite::types::ValueRef;
-
 use super::entry::{Collision, Missing, STUCK_AFTER, State};
 use super::error::Fault;
-use super::read::{COLUMNS, WIDTH, entry, identity, state, unanswered};
+use super::read::{identity, state, unanswered};
 use super::runs::RunId;
 use super::store::Store;
 use crate::call::Identity;
@@ -163,54 +160,4 @@ pub(super) fn collisions(
         },
     )?;
     Ok(found.collect::<Result<_, _>>()?)
-}
-
-/// Looks at everything; fails with the first thing that is wrong, if anything is.
-pub(super) fn integrity(store: &Store) -> Result<(), Fault> {
-    let verdict: Option<String> = store
-        .db
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .optional()?;
-    if verdict.as_deref() != Some("ok") {
-        return Err(Fault::Damaged);
-    }
-    // A changed letter of a text breaks no rule of SQLite's, and a text that is none is no offence to it.
-    let mut statement = store.db.prepare_cached(&format!(
-        "SELECT {COLUMNS}, w.key_hash, c.job = w.job AND c.start = w.start \
-         FROM calls c LEFT JOIN wire_forms w ON w.call = c.id"
-    ))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        // Looks at the hash over the whole form, and at each column of the call.
-        let form = entry(row)?.wire.ok_or(Fault::Damaged)?;
-        if form.key_hash() != row.get::<_, i64>(WIDTH)? || !row.get::<_, bool>(WIDTH + 1)? {
-            return Err(Fault::Damaged);
-        }
-    }
-    let tables: Vec<String> = store
-        .db
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' \
-             AND name NOT IN ('calls', 'wire_forms')",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    tables.iter().try_for_each(|table| readable(store, table))
-}
-
-/// Every text of this table is one. The name is one of the schema's, which is cdrelay's own to the letter.
-fn readable(store: &Store, table: &str) -> Result<(), Fault> {
-    let mut statement = store.db.prepare(&format!("SELECT * FROM {table}"))?;
-    let columns = statement.column_count();
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        for column in 0..columns {
-            if let ValueRef::Text(text) = row.get_ref(column)?
-                && std::str::from_utf8(text).is_err()
-            {
-                return Err(Fault::Damaged);
-            }
-        }
-    }
-    Ok(())
 }

@@ -21,6 +21,7 @@ mod find;
 mod folded;
 mod header;
 mod held;
+mod integrity;
 mod lateness;
 mod list;
 mod lock;
@@ -607,7 +608,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unusable`] where anything does not hold together.
     pub async fn integrity(&self) -> Result<(), LedgerError> {
-        self.door.ask(|store| list::integrity(store)).await
+        self.door.ask(|store| integrity::integrity(store)).await
     }
 
     /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before

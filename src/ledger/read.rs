@@ -29,9 +29,6 @@ pub(super) const COLUMNS: &str = concat!(
     unanswered!()
 );
 
-/// How many these are.
-pub(super) const WIDTH: usize = 21;
-
 pub(super) fn entries(
     store: &Store,
     range: &Range<ColumnTime>,

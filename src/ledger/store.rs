@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::error::{Damaged, Fault, LedgerError, damaged, damaged_in_use};
 use super::watch::{Loss, Moment, Watch};
-use super::{file, list, place, schema};
+use super::{file, integrity, place, schema};
 use crate::fault::{self, Step};
 
 /// What a ledger is opened for.
@@ -96,6 +96,13 @@ impl Store {
                 ))
             }
         }
+    }
+
+    /// Another connection to the same file, for a look at it from another thread; only a writer has one, because a reader
+    /// may have opened the file in a way that leaves no trace.
+    pub(super) fn second_reader(&self) -> Option<Connection> {
+        self.watch.as_ref()?;
+        file::second_reader(&self.db)
     }
 
     /// One transaction, or `otherwise` for a reader; `step` names it. Fails, with nothing recorded as far as can be known, when the file
@@ -184,7 +191,7 @@ impl Store {
             None => damaged,
         };
         match fault.at(&self.path, damaged) {
-            LedgerError::Internal { source, .. } if list::integrity(self).is_err() => {
+            LedgerError::Internal { source, .. } if integrity::integrity(self).is_err() => {
                 LedgerError::Unusable {
                     what: damaged(&self.path),
                     source,

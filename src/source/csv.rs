@@ -106,17 +106,16 @@ impl CallSource for CsvSource {
         Box::pin(async move { self.look() })
     }
 
-    fn open(
-        &mut self,
-        window: Range<ColumnTime>,
-    ) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+    fn open(&mut self, window: Range<ColumnTime>) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(async move {
             self.spooled = None;
-            let spooled = self.pass(window).await?;
-            let rows = spooled.rows();
-            self.spooled = Some(spooled);
-            Ok(Some(rows))
+            self.spooled = Some(self.pass(window).await?);
+            Ok(())
         })
+    }
+
+    fn expected(&mut self) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+        Box::pin(async move { Ok(self.spooled.as_ref().map(SpooledWindow::rows)) })
     }
 
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Slice>, SourceError>> {

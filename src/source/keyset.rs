@@ -274,22 +274,21 @@ impl<D: Dialect> Table<D> {
             .expect("inspection has just filled it in"))
     }
 
-    async fn open_window(&mut self, window: Range<ColumnTime>) -> Result<Option<u64>, SourceError> {
+    async fn open_window(&mut self, window: Range<ColumnTime>) -> Result<(), SourceError> {
         self.state = State::Done;
         self.look().await?;
         if window.start >= window.end || window.start.0 > LAST_SECOND {
-            return Ok(Some(0));
+            return Ok(());
         }
         if !self.sorts_as_time().await? {
-            return self.spool(window).await.map(Some);
+            return self.spool(window).await;
         }
-        let rows = self.estimate(&window).await?;
         self.pace = match &self.layout {
             Some(layout) if layout.locks_writers => Pace::gentle(),
             Some(_) | None => Pace::full(),
         };
         self.state = State::Indexed(window);
-        Ok(rows)
+        Ok(())
     }
 
     /// Whether the index on the time column gives the order of time. Text does where every value has the form that
@@ -307,6 +306,17 @@ impl<D: Dialect> Table<D> {
         let condition = format!("{} <> '' AND {}", layout.time, layout.odd_shape());
         let odd = layout.few(&condition, Vec::new(), 1);
         Ok(self.dialect.count(odd).await? == 0)
+    }
+
+    async fn expected_rows(&mut self) -> Result<Option<u64>, SourceError> {
+        match &self.state {
+            State::Done => Ok(Some(0)),
+            State::Spooled(spooled) => Ok(Some(spooled.rows())),
+            State::Indexed(window) => {
+                let window = window.clone();
+                self.estimate(&window).await
+            }
+        }
     }
 
     /// Exact as far as counting is cheap, else the planner's guess, so that it takes milliseconds on any table.
@@ -331,16 +341,14 @@ impl<D: Dialect> Table<D> {
         Ok(guess.map(|rows| rows.max(counted)))
     }
 
-    async fn spool(&mut self, window: Range<ColumnTime>) -> Result<u64, SourceError> {
+    async fn spool(&mut self, window: Range<ColumnTime>) -> Result<(), SourceError> {
         let layout = self.layout.as_ref().expect("opened after inspection");
         let pass = layout.pass(&window);
         let mut blocks = Blocks::new(window)?;
         self.dialect.read(layout, pass, true, &mut blocks).await?;
         self.dialect.close().await;
-        let spooled = blocks.finish()?;
-        let rows = spooled.rows();
-        self.state = State::Spooled(spooled);
-        Ok(rows)
+        self.state = State::Spooled(blocks.finish()?);
+        Ok(())
     }
 
     async fn next_slice(&mut self) -> Result<Option<Slice>, SourceError> {
@@ -469,11 +477,12 @@ impl<D: Dialect> CallSource for Table<D> {
         })
     }
 
-    fn open(
-        &mut self,
-        window: Range<ColumnTime>,
-    ) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+    fn open(&mut self, window: Range<ColumnTime>) -> BoxFuture<'_, Result<(), SourceError>> {
         Box::pin(self.open_window(window))
+    }
+
+    fn expected(&mut self) -> BoxFuture<'_, Result<Option<u64>, SourceError>> {
+        Box::pin(self.expected_rows())
     }
 
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Slice>, SourceError>> {

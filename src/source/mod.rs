@@ -190,14 +190,18 @@ pub trait CallSource: Send {
     fn probe(&mut self) -> BoxFuture<'_, Result<SourceProfile, SourceError>>;
 
     /// Sets the window, on the column's own clock, and prepares to read it (spools it, where there is no index).
-    /// Gives the number of rows to come where that is known. `probe` has been called before.
+    /// `probe` has been called before.
     ///
     /// # Errors
     /// [`SourceError`]
-    fn open(
-        &mut self,
-        window: Range<ColumnTime>,
-    ) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
+    fn open(&mut self, window: Range<ColumnTime>) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// How many rows the open window has, where milliseconds are enough to know it, for whoever shows how far a run is.
+    /// Asked before the first slice.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn expected(&mut self) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
 
     /// The next slice, in the order of time; the slices of a window cover it without a gap. `None` at its end.
     ///

@@ -295,9 +295,14 @@ pub(super) async fn next_row<T>(
     doing: &str,
     next: impl Future<Output = Result<Option<T>, sqlx::Error>>,
 ) -> Result<Result<Option<T>, sqlx::Error>, SourceError> {
-    tokio::time::timeout(limit, next)
-        .await
-        .map_err(|_elapsed| late(limit, place, doing))
+    let mut next = std::pin::pin!(next);
+    // Most rows are there already, and need no clock.
+    match next.as_mut().now_or_never() {
+        Some(row) => Ok(row),
+        None => tokio::time::timeout(limit, next)
+            .await
+            .map_err(|_elapsed| late(limit, place, doing)),
+    }
 }
 
 /// What a driver's error wraps: its own words name the wrapping and then say the same again.

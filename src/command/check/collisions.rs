@@ -140,7 +140,7 @@ pub(super) async fn judge(
     let lookback = config.select.lookback;
     let kind = profile.time;
     let window = Window::incremental(now, lookback);
-    let (mut intake, _) = Intake::open(&settings, source, profile, window).await?;
+    let mut intake = Intake::open(&settings, source, profile, window).await?;
     let mut forecast = Forecast {
         whole: true,
         ..Forecast::default()

@@ -180,7 +180,7 @@ pub(super) async fn lost(
     };
     let (source, profile) = sync::connect_source(config).await?;
     let kind = profile.time;
-    let (mut intake, _) = Intake::open(settings, source, profile, window).await?;
+    let mut intake = Intake::open(settings, source, profile, window).await?;
     let mut after: Option<Identity> = None;
     let mut delivered = Vec::new();
     let mut more = true;

@@ -62,7 +62,7 @@ pub(super) async fn look(config: &Config) -> Result<Look, SourceError> {
         return Ok(look);
     };
     let window = Window::incremental(now().timestamp(), config.select.lookback);
-    let (mut intake, _) = Intake::open(&settings, source, profile, window).await?;
+    let mut intake = Intake::open(&settings, source, profile, window).await?;
     while let Some(batch) = intake.next().await? {
         look.rows += batch.rows;
         look.calls += batch.calls.len() as u64;

@@ -37,7 +37,7 @@ pub(super) async fn compare(
 ) -> Result<Compared, Exit> {
     let last_run = ledger.runs(1).await?.first().map(|run| run.start.started);
     let (source, profile) = connect_source(config).await?;
-    let (mut intake, _) = Intake::open(settings, source, profile, window).await?;
+    let mut intake = Intake::open(settings, source, profile, window).await?;
     let mut days = Days::new();
     while let Some(batch) = intake.next().await? {
         let side = Side {

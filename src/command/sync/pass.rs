@@ -108,7 +108,7 @@ impl Stage<'_> {
             biased;
             asked = asked(&mut stop) => Err(Ending::Stopped(asked)),
             () = pipeline::past(pipeline.read_until) => Err(Ending::OutOfTime),
-            opened = open_source(config, self.settings, window) => Ok(opened),
+            opened = self.open_source(window, board.progress().is_drawn()) => Ok(opened),
         };
         let (summary, failure) = match opened {
             Err(ending) => (Summary::nothing(ending), None),
@@ -186,6 +186,22 @@ impl Stage<'_> {
         Ok((report, remarks))
     }
 
+    /// Connects to the source, looks at it, and opens the window. Counts its rows where somebody looks.
+    async fn open_source(
+        &self,
+        window: Window,
+        counted: bool,
+    ) -> Result<(Intake<'_>, Option<u64>), SourceError> {
+        let (source, profile) = connect_source(self.config).await?;
+        let mut intake = Intake::open(self.settings, source, profile, window).await?;
+        let expected = if counted {
+            intake.expected().await
+        } else {
+            None
+        };
+        Ok((intake, expected))
+    }
+
     /// What bounds sending, and what the ledger knows about the CRM.
     async fn limits(&self, mode: Mode) -> Result<Limits, LedgerError> {
         let target = &self.config.target;
@@ -205,16 +221,6 @@ impl Stage<'_> {
             refusals,
         })
     }
-}
-
-/// Connects to the source, looks at it, and opens the window.
-async fn open_source<'a>(
-    config: &Config,
-    settings: &'a Settings<'a>,
-    window: Window,
-) -> Result<(Intake<'a>, Option<u64>), SourceError> {
-    let (source, profile) = connect_source(config).await?;
-    Intake::open(settings, source, profile, window).await
 }
 
 fn remember(intake: &Intake<'_>) -> Remarks {

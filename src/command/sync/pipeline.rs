@@ -124,7 +124,7 @@ impl Pipeline<'_> {
         let tally = intake.tally();
         let mut figures = self.board.figures();
         figures.rows = tally.rows;
-        figures.read = tally.read;
+        figures.read = intake.waited();
         let failure = match (outcomes, read) {
             (Err(error), _) => Some(Exit::from(error)),
             (Ok(()), Err(halt)) => Some(Exit::from(halt)),
@@ -178,10 +178,11 @@ impl Pipeline<'_> {
         // All starts before this one were looked at.
         let window = intake.column_window();
         let mut seen = window.start;
-        let mut next = self.in_time(intake.next()).await;
+        let (reader, sorter) = intake.halves();
+        let mut next = self.in_time(reader.next()).await;
         loop {
-            let batch = match next {
-                Ok(Ok(Some(batch))) => batch,
+            let slice = match next {
+                Ok(Ok(Some(slice))) => slice,
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => return Err(error.into()),
                 Err(extent) => return Ok(extent),
@@ -195,24 +196,25 @@ impl Pipeline<'_> {
             if let Err(extent) = self.in_time(room).await {
                 return Ok(extent);
             }
-            let rows = batch.rows;
-            let until = batch.until;
-            let missing_from = seen..until;
-            seen = seen.max(until);
-            // The source goes on while the ledger is asked: each has a thread of its own to do the work. Where the ledger
-            // fails, the source is not waited for.
-            let ((), ahead) = tokio::try_join!(
+            // When sending has ended by itself, the rest is still planned and counted, so that the report says what is
+            // missing. Asked here, in one breath with the stop: where one comes later, the slice goes on record.
+            let sending = !way.parcels.is_closed();
+            let missing_from = seen..slice.until;
+            seen = seen.max(slice.until);
+            // The source goes on while the rows are sorted and the ledger is asked: it is asked for the next slice first.
+            // Where the ledger fails, the source is not waited for.
+            let (ahead, ()) = tokio::try_join!(
+                biased;
+                async { Ok::<_, LedgerError>(self.in_time(reader.next()).await) },
                 async {
+                    let batch = sorter.batch(slice);
+                    let rows = batch.rows;
                     self.note_missing(missing_from, Some(&batch)).await?;
-                    // When sending has ended, the rest is still planned and counted, so that the report says what is
-                    // missing.
-                    let sending = !way.parcels.is_closed();
                     let due = self.plan(kind, batch, sending, &mut last).await?;
                     fault::moment!("sync.slice_planned");
                     self.board.rows_done(rows);
                     self.dispatch(way, &mut recorded, due).await
                 },
-                async { Ok::<_, LedgerError>(self.in_time(intake.next()).await) },
             )?;
             next = ahead;
         }
