@@ -3,34 +3,25 @@
 //! It joins the pure rooms ([`crate::cdr`], [`crate::number`]) to a source, counts what it leaves out, and has never heard
 //! of the ledger or the CRM. `sync` sends what comes out of it, `delete` compares it with what was delivered.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::call::{Call, ColumnTime, Identity, PhoneNumber, TimeKind, WireForm};
+use crate::call::{Call, ColumnTime, Identity, TimeKind};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
-use crate::cdr::{Assembled, Assembly, Other, merge, select, wire};
-use crate::config::{Config, RuleConfig, RuleTest, Side, TargetKind};
-use crate::number::chain::{Chain, Verdict};
-use crate::number::registry;
+use crate::cdr::{Assembled, Assembly, Other, merge};
 use crate::report::Rows;
 use crate::report::text::ClockTally;
 use crate::source::{CallSource, Slice, SourceError, SourceProfile, StartCell};
+
+mod settings;
+
+pub use settings::{Problems, Settings, Today, chains};
 
 /// How often a slice is read again after an I/O error before the source counts as lost.
 const SLICE_RETRIES: u32 = 3;
 
 /// How many unreadable rows are shown as examples.
 const EXAMPLES: usize = 5;
-
-/// What today's settings make of a call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Today {
-    /// It would be sent like this.
-    Wire(WireForm),
-    /// A rule drops it.
-    Dropped,
-}
 
 /// A call of the window.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,15 +102,6 @@ pub struct Tally {
     pub starts: (u64, u64),
 }
 
-/// What turns a row into a call: settings only, no source.
-pub struct Settings<'a> {
-    config: &'a Config,
-    /// The two chains.
-    pub destination: Chain,
-    /// Rules with `on = "source"`.
-    pub source: Chain,
-}
-
 /// A window on its way through the pure rooms.
 pub struct Intake<'a> {
     reader: Reader,
@@ -139,96 +121,6 @@ pub struct Sorter<'a> {
     clock: Clock,
     window: Window,
     tally: Tally,
-}
-
-/// What is wrong with the rules: one sentence each, with file and line.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct Problems(pub Vec<String>);
-
-/// Builds the chains of a configuration file for destinations and for callers, and tries its examples.
-///
-/// # Errors
-/// [`Problems`]: a rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
-pub fn chains(
-    file: &Path,
-    rules: &[RuleConfig],
-    tests: &[RuleTest],
-) -> anyhow::Result<(Chain, Chain)> {
-    let at = |line: usize| format!("{}:{line}", file.display());
-    let mut problems: Vec<String> = registry::problems(rules)
-        .into_iter()
-        .map(|problem| format!("{}: {problem}", at(problem.line)))
-        .collect();
-    if !problems.is_empty() {
-        return Err(Problems(problems).into());
-    }
-    let destination = Chain::build(rules, Side::Destination)?;
-    let source = Chain::build(rules, Side::Source)?;
-    problems.extend(
-        destination
-            .check(tests)
-            .into_iter()
-            .chain(source.check(tests))
-            .map(|failure| format!("{}: {failure}", at(failure.line))),
-    );
-    if !problems.is_empty() {
-        return Err(Problems(problems).into());
-    }
-    Ok((destination, source))
-}
-
-impl<'a> Settings<'a> {
-    /// Builds the rule chains.
-    ///
-    /// # Errors
-    /// [`Problems`]: a rule that cannot be built (a table that cannot be read), or an example of `[[rule_tests]]` that fails.
-    pub fn new(config: &'a Config) -> anyhow::Result<Self> {
-        let (destination, source) = chains(&config.path, &config.rules, &config.rule_tests)?;
-        Ok(Self {
-            config,
-            destination,
-            source,
-        })
-    }
-
-    /// The number that goes out as source; `None`: a rule drops the call.
-    fn caller(&self, call: &Call) -> Option<PhoneNumber> {
-        if select::is_withheld(call.identity.source.as_str(), &self.config.select) {
-            return self.config.target.empty_source.clone().map(PhoneNumber);
-        }
-        match self.source.apply(&call.identity.source) {
-            Verdict::Number(number) => Some(number),
-            Verdict::Dropped { .. } => None,
-        }
-    }
-
-    /// What today's settings make of a call; `extra` names its further values ([`SourceProfile::extra`]).
-    #[must_use]
-    pub fn today(&self, call: &Call, clock: &Clock, extra: &[String]) -> Today {
-        let Some(source) = self.caller(call) else {
-            return Today::Dropped;
-        };
-        let destination = match self.destination.apply(&call.identity.destination) {
-            Verdict::Number(number) => number,
-            Verdict::Dropped { .. } => return Today::Dropped,
-        };
-        let target = &self.config.target;
-        let form = match &target.kind {
-            TargetKind::Nimbox(_) => None,
-            TargetKind::Bgcrm(bgcrm) => Some(bgcrm.form.of(&source)),
-        };
-        let wire = wire::wire_form(
-            call,
-            source,
-            destination,
-            clock,
-            target.initiated_as,
-            target.recording_url.as_ref(),
-            extra,
-        );
-        Today::Wire(WireForm { form, ..wire })
-    }
 }
 
 /// Looks at the table, as [`CallSource::probe`], again where the connection is lost meanwhile.

@@ -42,7 +42,7 @@ fn pages(db: &Connection) -> Result<(), Fault> {
 fn texts(db: &Connection) -> Result<(), Fault> {
     let mut statement = db.prepare(
         "SELECT w.initiated, w.source, w.destination, w.duration, w.url, w.form, c.content_hash, w.key_hash, \
-         c.source, c.destination FROM calls c LEFT JOIN wire_forms w ON w.call = c.id AND w.job = c.job AND w.start = c.start",
+         c.source, c.destination, c.attempts FROM calls c LEFT JOIN wire_forms w ON w.call = c.id AND w.job = c.job AND w.start = c.start",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -61,6 +61,7 @@ fn texts(db: &Connection) -> Result<(), Fault> {
         }
         text(row, 8)?;
         text(row, 9)?;
+        row.get::<_, u32>(10)?;
     }
     let tables: Vec<String> = db
         .prepare(

@@ -18,6 +18,7 @@ use super::{
 use crate::call::{ColumnTime, TimeKind};
 use crate::fault;
 
+mod estimate;
 mod sampling;
 
 /// What databases differ in. An implementation connects when it is first asked for something, and again after a failure.
@@ -306,39 +307,6 @@ impl<D: Dialect> Table<D> {
         let condition = format!("{} <> '' AND {}", layout.time, layout.odd_shape());
         let odd = layout.few(&condition, Vec::new(), 1);
         Ok(self.dialect.count(odd).await? == 0)
-    }
-
-    async fn expected_rows(&mut self) -> Result<Option<u64>, SourceError> {
-        match &self.state {
-            State::Done => Ok(Some(0)),
-            State::Spooled(spooled) => Ok(Some(spooled.rows())),
-            State::Indexed(window) => {
-                let window = window.clone();
-                self.estimate(&window).await
-            }
-        }
-    }
-
-    /// Exact as far as counting is cheap, else the planner's guess, so that it takes milliseconds on any table.
-    async fn estimate(&mut self, window: &Range<ColumnTime>) -> Result<Option<u64>, SourceError> {
-        let Some(layout) = &self.layout else {
-            return Ok(None);
-        };
-        let (condition, bounds) = layout.window(window);
-        let few = layout.few(&condition, bounds.clone(), D::COUNTED + 1);
-        let guessed = Statement {
-            sql: format!(
-                "EXPLAIN SELECT 1 FROM {} WHERE {condition}",
-                layout.indexed_table
-            ),
-            bounds,
-        };
-        let counted = self.dialect.count(few).await?;
-        if counted <= D::COUNTED {
-            return Ok(Some(counted));
-        }
-        let guess = self.dialect.guess(guessed).await?;
-        Ok(guess.map(|rows| rows.max(counted)))
     }
 
     async fn spool(&mut self, window: Range<ColumnTime>) -> Result<(), SourceError> {
