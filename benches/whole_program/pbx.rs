@@ -59,11 +59,6 @@ impl Pbx {
         })
     }
 
-    /// A database that holds nothing, as a configuration names it.
-    pub(crate) fn empty(&self) -> String {
-        self.wait_for(self.server.database()).url()
-    }
-
     /// Waits for something on the runtime of this lab.
     pub(crate) fn wait_for<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)

@@ -48,6 +48,17 @@ pub(crate) fn for_measuring() -> &'static MariaDb {
     Box::leak(Box::new(start(false, &room)))
 }
 
+/// One that has each transaction on disk before it says so, as servers come.
+pub(crate) fn durable() -> &'static MariaDb {
+    static SERVER: OnceLock<MariaDb> = OnceLock::new();
+    let as_it_comes = [
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-buffer-pool-size=128M",
+        "--innodb-log-file-size=96M",
+    ];
+    SERVER.get_or_init(|| start(false, &as_it_comes))
+}
+
 /// A database of its own for one test.
 pub(crate) struct Database {
     pub(crate) server: &'static MariaDb,

@@ -24,18 +24,30 @@ pub(crate) struct Postgres {
 /// The server of this test binary, started when first asked for.
 pub(crate) fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
-    SERVER.get_or_init(|| start(true))
+    SERVER.get_or_init(|| start(true, &[]))
 }
 
 /// One that offers no TLS.
 pub(crate) fn server_without_tls() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
-    SERVER.get_or_init(|| start(false))
+    SERVER.get_or_init(|| start(false, &[]))
 }
 
 /// One that no other test uses: it may be stopped.
 pub(crate) fn private() -> &'static Postgres {
-    Box::leak(Box::new(start(true)))
+    Box::leak(Box::new(start(true, &[])))
+}
+
+/// One that has each transaction on disk before it says so, as servers come.
+pub(crate) fn durable() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    let as_it_comes = [
+        "fsync=on",
+        "synchronous_commit=on",
+        "full_page_writes=on",
+        "shared_buffers=128MB",
+    ];
+    SERVER.get_or_init(|| start(false, &as_it_comes))
 }
 
 /// A database of its own for one test.
@@ -160,7 +172,7 @@ impl Database {
     }
 }
 
-fn start(with_tls: bool) -> Postgres {
+fn start(with_tls: bool, more: &[&str]) -> Postgres {
     let root = directory("postgres");
     let (data, port) = (root.join("data"), free_port());
     let binaries = binaries();
@@ -204,6 +216,8 @@ fn start(with_tls: bool) -> Postgres {
         settings.push(format!("ssl_cert_file={}", files.certificate.display()));
         settings.push(format!("ssl_key_file={}", files.key.display()));
     }
+    // The last word counts.
+    settings.extend(more.iter().map(|&setting| setting.to_owned()));
     for setting in settings {
         command.extend(["-c".to_owned(), setting]);
     }

@@ -4,7 +4,7 @@ use anyhow::ensure;
 
 use crate::collector::Collector;
 use crate::lab::Lab;
-use crate::support::postgres;
+use crate::support::{mariadb, postgres};
 use crate::table::{Row, median, seconds, thousands};
 use crate::wrk;
 
@@ -33,8 +33,8 @@ pub(super) fn run(lab: &mut Lab) -> anyhow::Result<Vec<Row>> {
         let [mut rates, mut per_commit, mut behind] = [const { Vec::new() }; 3];
         for _ in 0..RUNS {
             let store = match name {
-                "mariadb" => lab.pbx.empty(),
-                "postgres" => lab.pbx.wait_for(postgres::server().database()).url(),
+                "mariadb" => lab.pbx.wait_for(mariadb::durable().database()).url(),
+                "postgres" => lab.pbx.wait_for(postgres::durable().database()).url(),
                 _ => String::new(),
             };
             let collector = Collector::start(&lab.program, &lab.work, &store)?;

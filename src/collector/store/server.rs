@@ -12,6 +12,7 @@ use super::{StoreError, columns};
 use crate::collector::row::COLUMNS;
 use crate::config::{CollectorConfig, StoreLocation};
 use crate::source::server::Server;
+use crate::text::Shown;
 
 mod link;
 mod steps;
@@ -148,6 +149,14 @@ impl ServerStore {
             if first(&answer) != Some("1") {
                 return Ok(false);
             }
+            if kind == Kind::Postgres {
+                link.rows(OWN_SETTINGS, &[], 2).await?;
+            }
+            if let Some(setting) = forgetful(link, kind).await? {
+                tracing::warn!(
+                    "the store's server has {setting}: what was acknowledged survives a kill of the collector, and perhaps not a power cut of the server"
+                );
+            }
             for table in [
                 "collector_events",
                 "collector_calls",
@@ -209,8 +218,23 @@ impl ServerStore {
         })
     }
 
-    /// Runs a step as one transaction. A connection on which one failed is not used again.
+    /// Runs a step as one transaction.
     fn transact<T>(
+        &mut self,
+        doing: &'static str,
+        step: impl AsyncFnOnce(&mut Link, Kind) -> anyhow::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.read(doing, async |link, kind| {
+            link.execute("BEGIN", &[]).await?;
+            let done = step(link, kind).await?;
+            link.execute("COMMIT", &[]).await?;
+            Ok(done)
+        })
+    }
+
+    /// Runs a step that changes nothing: there is no other writer whose changes it could see half of. A connection on
+    /// which a step failed is not used again.
+    fn read<T>(
         &mut self,
         doing: &'static str,
         step: impl AsyncFnOnce(&mut Link, Kind) -> anyhow::Result<T>,
@@ -222,17 +246,31 @@ impl ServerStore {
         let Some(mut link) = self.connection.take() else {
             return Err(failed(anyhow::anyhow!("there is no connection")));
         };
-        let done = wait(&self.runtime, async {
-            link.execute("BEGIN", &[]).await?;
-            let done = step(&mut link, kind).await?;
-            link.execute("COMMIT", &[]).await?;
-            Ok(done)
-        });
+        let done = wait(&self.runtime, step(&mut link, kind));
         if done.is_ok() {
             self.connection = Some(link);
         }
         done.map_err(failed)
     }
+}
+
+/// What PostgreSQL lets a session decide for itself: that a transaction is on disk before it says so; and that rows are
+/// found by their index, also by statements that were planned while the tables were empty.
+const OWN_SETTINGS: &str = "SELECT set_config('enable_seqscan', 'off', false), \
+     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' \
+     ELSE current_setting('synchronous_commit') END, false)";
+
+/// The setting by which the server says that a transaction is kept before it is on disk.
+async fn forgetful(link: &mut Link, kind: Kind) -> anyhow::Result<Option<String>> {
+    let sql = match kind {
+        Kind::Mysql => {
+            "SELECT CONCAT('innodb_flush_log_at_trx_commit = ', @@GLOBAL.innodb_flush_log_at_trx_commit) \
+             FROM (SELECT 1 AS one) AS once WHERE @@GLOBAL.innodb_flush_log_at_trx_commit <> 1"
+        }
+        Kind::Postgres => "SELECT 'fsync = off' WHERE current_setting('fsync') = 'off'",
+    };
+    let answer = link.rows(sql, &[], 1).await?;
+    Ok(first(&answer).map(|setting| Shown(setting).to_string()))
 }
 
 /// Waits for a step, at most [`PATIENCE`].

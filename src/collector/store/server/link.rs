@@ -219,7 +219,7 @@ pub(super) fn creation(table: &str, kind: Kind) -> Vec<String> {
         "collector_calls" => vec![
             format!(
                 "CREATE TABLE collector_calls (call_key {key}, last_event BIGINT NOT NULL, due BIGINT, \
-                 written INTEGER NOT NULL, forgotten INTEGER NOT NULL, PRIMARY KEY (call_key)) {tail}"
+                 written INTEGER NOT NULL DEFAULT 0, forgotten INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (call_key)) {tail}"
             ),
             "CREATE INDEX collector_calls_due ON collector_calls (due)".to_owned(),
         ],
