@@ -24,7 +24,7 @@ pub struct Doomed {
     pub calls: BTreeMap<State, u64>,
     /// Attempts on record: of these calls, and more than the latest hundred of any other.
     pub attempts: u64,
-    /// Runs that ended.
+    /// Runs that ended, but for the last of their kind.
     pub runs: u64,
     /// Deletions that ended.
     pub deletions: u64,
@@ -92,7 +92,7 @@ fn doomed(store: &Store, before: ColumnTime, runs_before: i64) -> Result<Doomed,
         ATTEMPTS,
     )?;
     doomed.runs = number(
-        "SELECT count(*) FROM runs WHERE job = ?1 AND coalesce(ended, started) < ?2",
+        &format!("SELECT count(*) FROM runs WHERE {}", old_runs()),
         runs_before,
     )?;
     doomed.deletions = number(
@@ -100,6 +100,14 @@ fn doomed(store: &Store, before: ColumnTime, runs_before: i64) -> Result<Doomed,
         runs_before,
     )?;
     Ok(doomed)
+}
+
+/// Which runs of job ?1 go that ended before ?2: all but the last of their kind.
+fn old_runs() -> String {
+    format!(
+        "job = ?1 AND coalesce(ended, started) < ?2 AND id NOT IN ({})",
+        figures::LAST_OF_THEIR_KIND
+    )
 }
 
 /// Removes one block of calls that start before `before`, oldest first, with all that belongs to them; gives how many.
@@ -136,10 +144,7 @@ pub(super) fn calls(store: &mut Store, before: ColumnTime) -> Result<usize, Faul
 /// their kind stay, and the requests of those that go stay in the sums.
 pub(super) fn runs(store: &mut Store, before: i64) -> Result<(), Fault> {
     store.write(fault::step!("ledger.purge_runs"), (), |tx, job| {
-        let old = format!(
-            "job = ?1 AND coalesce(ended, started) < ?2 AND id NOT IN ({})",
-            figures::LAST_OF_THEIR_KIND
-        );
+        let old = old_runs();
         figures::keep_totals(tx, job, &old, before)?;
         tx.execute(&format!("DELETE FROM runs WHERE {old}"), (job, before))?;
         // An open deletion has yet to be finished, however old.

@@ -63,7 +63,11 @@ async fn counters_never_go_backwards_and_the_last_success_is_not_forgotten() {
     assert_eq!(other.totals().await.unwrap().requests_sent, 0);
     other.close().await.unwrap();
     for cut in [5_000, 15_000, 1_000_000, 1_000_000] {
+        let announced = ledger.doomed(ColumnTime(0), cut).await.unwrap().runs;
+        let before_it = ledger.runs(100).await.unwrap().len() as u64;
         ledger.purge(ColumnTime(0), cut).await.unwrap();
+        let after_it = ledger.runs(100).await.unwrap().len() as u64;
+        assert_eq!(announced, before_it - after_it, "{cut}");
         assert_eq!(
             Metrics::read(&ledger, "pbx").await.unwrap(),
             before,
