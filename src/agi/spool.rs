@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::call::{PhoneNumber, WireForm};
+use crate::fault;
 use crate::target::Receipt;
 
 /// Most bytes of a file that are read: some attempts at a call with the longest values there are.
@@ -228,11 +229,13 @@ impl Record {
     /// # Errors
     /// Nothing may be sent.
     pub fn ask(&mut self, told: ToldCall) -> io::Result<()> {
+        fault::point!("agi.before_ask");
         self.append(&json!({"ask": call_json(&told)}))?;
         // The file's own name has to last as well.
         if let Some(directory) = self.path.parent() {
             File::open(directory)?.sync_all()?;
         }
+        fault::point!("agi.asked");
         self.told = Some((told, Standing::Asked));
         Ok(())
     }
@@ -242,7 +245,9 @@ impl Record {
     /// # Errors
     /// For whoever comes next the outcome is unknown.
     pub fn conclude(&mut self, standing: Standing) -> io::Result<()> {
+        fault::point!("agi.before_conclusion");
         self.append(&standing_json(&standing))?;
+        fault::point!("agi.concluded");
         if let Some((_, known)) = &mut self.told {
             *known = standing;
         }
@@ -254,6 +259,7 @@ impl Record {
     /// # Errors
     /// It is still there.
     pub fn remove(self) -> io::Result<()> {
+        fault::point!("agi.before_removal");
         std::fs::remove_file(&self.path)
     }
 

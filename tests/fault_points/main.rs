@@ -23,6 +23,7 @@ mod soak;
 mod unruly;
 
 mod crm;
+mod keyless;
 mod ledger;
 mod names;
 mod order;

@@ -6,7 +6,14 @@ use std::path::{Path, PathBuf};
 use super::scenarios::ALL;
 
 /// Points that no undisturbed job passes, and where they are met instead.
-const ELSEWHERE: &[(&str, &str)] = &[("signal.heard", "tests/fault_points/signals.rs")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("signal.heard", "tests/fault_points/signals.rs"),
+    ("agi.before_ask", "tests/fault_points/keyless.rs"),
+    ("agi.asked", "tests/fault_points/keyless.rs"),
+    ("agi.before_conclusion", "tests/fault_points/keyless.rs"),
+    ("agi.concluded", "tests/fault_points/keyless.rs"),
+    ("agi.before_removal", "tests/fault_points/keyless.rs"),
+];
 
 #[test]
 fn every_point_of_the_source_is_met_and_there_are_many() {

@@ -343,7 +343,7 @@ pub(crate) fn disturb(program: &Program, args: &[&str], fault: &str) -> Ended {
 }
 
 impl Passage {
-    fn read(line: &str) -> Self {
+    pub(crate) fn read(line: &str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         let [_, point, kind] = words[..] else {
             panic!("{line}")

@@ -13,18 +13,23 @@ use crate::stage::{PASSWORD, Row, Stage, missed, now};
 /// What `[agi]` says in these tests.
 const SET: &str = "[agi]\ntimeout = \"3s\"\n[agi.set]\nCRM_PROCESS = \"data.process.id\"\nCRM_NOTHING = \"data.none\"\n";
 
-fn stage(crm: &Crm) -> Stage {
+pub(crate) fn stage(crm: &Crm) -> Stage {
     stage_with(crm, "")
 }
 
-fn stage_with(crm: &Crm, more: &str) -> Stage {
+pub(crate) fn stage_with(crm: &Crm, more: &str) -> Stage {
     let stage = Stage::new(&[]);
     stage.point_at(&crm.url(), &format!("{more}\n{SET}"));
     stage
 }
 
 /// What Asterisk says at the beginning of a call.
-fn environment(callerid: &str, name: &str, uniqueid: &str, arguments: &[&str]) -> String {
+pub(crate) fn environment(
+    callerid: &str,
+    name: &str,
+    uniqueid: &str,
+    arguments: &[&str],
+) -> String {
     let mut text = format!(
         "agi_request: cdrelay\nagi_channel: PJSIP/trunk-00000001\nagi_language: en\nagi_type: PJSIP\n\
          agi_uniqueid: {uniqueid}\nagi_version: 20.5.0\nagi_callerid: {callerid}\nagi_calleridname: {name}\n\
@@ -38,12 +43,16 @@ fn environment(callerid: &str, name: &str, uniqueid: &str, arguments: &[&str]) -
     text + "\n"
 }
 
-fn uniqueid(n: u32) -> String {
+pub(crate) fn uniqueid(n: u32) -> String {
     format!("{}.{n}", now() - 30)
 }
 
 /// Asterisk's side of a conversation: it says its environment, and sets every variable that it is told.
-fn asterisk(mut to: impl Write, from: impl Read, environment: &str) -> Vec<(String, String)> {
+pub(crate) fn asterisk(
+    mut to: impl Write,
+    from: impl Read,
+    environment: &str,
+) -> Vec<(String, String)> {
     to.write_all(environment.as_bytes()).unwrap();
     let mut set = Vec::new();
     for line in BufReader::new(from).lines() {
@@ -61,7 +70,7 @@ fn asterisk(mut to: impl Write, from: impl Read, environment: &str) -> Vec<(Stri
     set
 }
 
-fn started(stage: &Stage, arguments: &[&str]) -> Child {
+pub(crate) fn started(stage: &Stage, arguments: &[&str]) -> Child {
     let mut all = vec!["agi"];
     all.extend(arguments);
     stage
@@ -75,7 +84,7 @@ fn started(stage: &Stage, arguments: &[&str]) -> Child {
 }
 
 /// One call through a pipe: what was set, how the program ended, and what it said on stderr.
-fn through_a_pipe(
+pub(crate) fn through_a_pipe(
     stage: &Stage,
     arguments: &[&str],
     environment: &str,
@@ -93,7 +102,7 @@ fn through_a_pipe(
 }
 
 #[track_caller]
-fn status(set: &[(String, String)]) -> &str {
+pub(crate) fn status(set: &[(String, String)]) -> &str {
     let found: Vec<&str> = set
         .iter()
         .filter(|(name, _)| name == "CDRELAY_STATUS")
@@ -446,7 +455,7 @@ fn nimbox_is_told_too_and_the_row_that_follows_is_not_sent_again() {
     );
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = std::process::Command::new("/bin/sh")
         .args(["-c", &format!("kill -{name} {}", child.id())])
         .status()
@@ -455,7 +464,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// A FastAGI server, and its address.
-fn server(stage: &Stage) -> (Child, String, std::thread::JoinHandle<String>) {
+pub(crate) fn server(stage: &Stage) -> (Child, String, std::thread::JoinHandle<String>) {
     let mut child = started(stage, &["--listen", "127.0.0.1:0"]);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();

@@ -9,6 +9,7 @@
 mod program;
 
 mod agi;
+mod agi_line;
 mod crm;
 mod filters;
 mod held;

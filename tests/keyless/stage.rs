@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::crm::Crm;
-use crate::program::{Program, Ran};
+use super::crm::Crm;
+use super::program::{Program, Ran};
 
 /// What stands in the password file; it must be seen nowhere but in a request.
 pub(crate) const PASSWORD: &str = "CANARY pass&word";

@@ -13,7 +13,10 @@ use crate::agi::variable;
 /// What is kept of the time for saying the answer.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(200);
 
-/// Most bytes of a line that Asterisk can send.
+/// How long Asterisk has for what it says at the beginning; it says it at once.
+const HEARING: Duration = Duration::from_secs(2);
+
+/// Most bytes of a line that are kept; Asterisk has buffers of this size.
 const LONGEST_LINE: usize = 8 * 1024;
 
 /// The two directions to Asterisk.
@@ -21,6 +24,8 @@ pub(super) struct Line<R, W> {
     reader: R,
     writer: W,
     unread: Vec<u8>,
+    /// The line that is being read is longer than what is kept of it.
+    cut: bool,
     /// Nobody listens any more.
     hung_up: bool,
 }
@@ -50,10 +55,10 @@ where
         hang_up,
     } = conversation;
     let until = Instant::now() + desk.timeout();
-    // Nobody is told about a call of which nothing was said in time.
-    let environment = tokio::time::timeout_at(until, line.environment())
-        .await
-        .unwrap_or_default();
+    let mut environment = Environment::default();
+    // What was said by then counts, although its end was not.
+    let hearing = HEARING.min(desk.timeout() / 2);
+    let _ = tokio::time::timeout(hearing, line.hear(&mut environment)).await;
     if environment.is_empty() && arguments.is_empty() {
         tracing::warn!("Asterisk said nothing; is it Asterisk?");
         return None;
@@ -107,13 +112,13 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Line<R, W> {
             reader,
             writer,
             unread: Vec::new(),
+            cut: false,
             hung_up: false,
         }
     }
 
     /// What Asterisk says at the beginning.
-    pub(super) async fn environment(&mut self) -> Environment {
-        let mut environment = Environment::default();
+    pub(super) async fn hear(&mut self, environment: &mut Environment) {
         while let Some(said) = self.next().await {
             if said == "HANGUP" {
                 self.hung_up = true;
@@ -123,7 +128,6 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Line<R, W> {
                 break;
             }
         }
-        environment
     }
 
     /// Gives a command and waits for the answer to it. Nothing happens where nobody listens any more.
@@ -156,16 +160,23 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Line<R, W> {
         }
     }
 
-    /// The next line, without its end; `None`: there are no more. Nothing is lost where it is not waited for to its end.
+    /// The next line, without its end and without what of it is too long; `None`: there are no more. Nothing is lost where
+    /// it is not waited for to its end.
     async fn next(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=at).collect();
-                let line = String::from_utf8_lossy(&line);
-                return Some(line.trim_end_matches(['\r', '\n']).to_owned());
+                if std::mem::take(&mut self.cut) {
+                    // Its beginning was given already.
+                    continue;
+                }
+                return Some(text(&line));
             }
-            if self.unread.len() > LONGEST_LINE {
-                return None;
+            if self.unread.len() >= LONGEST_LINE {
+                let begun = std::mem::take(&mut self.unread);
+                if !std::mem::replace(&mut self.cut, true) {
+                    return Some(text(&begun));
+                }
             }
             let read = match self.reader.fill_buf().await {
                 Ok(bytes) if !bytes.is_empty() => {
@@ -177,4 +188,9 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Line<R, W> {
             self.reader.consume(read);
         }
     }
+}
+
+fn text(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line);
+    line.trim_end_matches(['\r', '\n']).to_owned()
 }

@@ -26,6 +26,10 @@ use crate::text::mask::Masked;
 /// How long the ledger has to say whether it knows a call.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
+/// Why a call was not sent although nothing was wrong with it.
+const CROWD: &str =
+    "`target.concurrency` other calls were waiting for the CRM, which did not answer";
+
 /// What became of a call, as the dialplan is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
@@ -120,7 +124,7 @@ pub(super) struct Desk<'a> {
     crm: &'a dyn CrmTarget,
     clock: Clock,
     spool: Spool,
-    /// Requests that may be out: a server is no reason to ask more of the CRM than a run may.
+    /// Calls whose request is out: a server is no reason to ask more of the CRM than a run may.
     turns: Semaphore,
 }
 
@@ -216,6 +220,12 @@ impl<'a> Desk<'a> {
 
     async fn send(&self, record: Record, told: ToldCall) -> Told {
         let masked = Masked(&told.source).to_string();
+        // Of a hundred calls that wait for a CRM that hangs, none is in doubt but those that were sent.
+        let turn = tokio::time::timeout(self.timeout() / 2, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            tracing::warn!("the call from {masked} waits for the next `cdrelay sync`: {CROWD}");
+            return self.postpone(record, told, CROWD).await;
+        };
         let wire = told.wire.clone();
         let asked = off_the_thread(move || {
             let mut record = record;
@@ -273,7 +283,6 @@ impl<'a> Desk<'a> {
     async fn ask(&self, wire: &WireForm) -> (Outcome, Option<Value>) {
         let target = &self.config.target;
         let deadline = request_deadline(target.timeout, target.connect_timeout);
-        let _turn = self.turns.acquire().await;
         match tokio::time::timeout(deadline, self.crm.tell(wire)).await {
             Ok(told) => told,
             Err(_) => {

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::conversation::{Conversation, Line, converse};
 use self::desk::Desk;
 use super::{Context, Ended, fail};
+use crate::agi::environment::Environment;
 use crate::agi::variable;
 use crate::cli::AgiArgs;
 use crate::delivery::{GRACE, Stop};
@@ -28,7 +29,8 @@ mod desk;
 /// The channel variable that says what became of it.
 pub(super) const STATUS: &str = "CDRELAY_STATUS";
 
-/// Most calls that are told at a time; further ones wait in the kernel's queue.
+/// Most conversations at a time, beside the calls that are waited for without their callers; further ones wait in the
+/// kernel's queue. None of them takes longer than `[agi] timeout`.
 const MOST_CALLS: usize = 256;
 
 /// How long Asterisk has to say what it says at the beginning, where the configuration cannot be read.
@@ -76,7 +78,8 @@ pub async fn run(context: &Context, args: &AgiArgs) -> Ended {
                     format!("--listen {address}: cannot listen there: {error}"),
                 )
             })?;
-            serve(context, &desk, listener).await
+            let most = MOST_CALLS + config.target.concurrency;
+            serve(context, &desk, listener, most).await
         }
     }
 }
@@ -115,14 +118,14 @@ fn leave_stdout() {
 async fn decline() {
     let mut line = Line::new(BufReader::new(tokio::io::stdin()), tokio::io::stdout());
     let polite = async {
-        line.environment().await;
+        line.hear(&mut Environment::default()).await;
         line.command(&variable::set(STATUS, "FAILED")).await;
     };
     let _ = tokio::time::timeout(BRIEF, polite).await;
 }
 
 /// Calls come and go until a signal.
-async fn serve(context: &Context, desk: &Desk<'_>, listener: TcpListener) -> Ended {
+async fn serve(context: &Context, desk: &Desk<'_>, listener: TcpListener, most: usize) -> Ended {
     if let Ok(address) = listener.local_addr() {
         tracing::warn!("FastAGI at agi://{address}; SIGTERM or Ctrl-C ends it");
     }
@@ -133,7 +136,7 @@ async fn serve(context: &Context, desk: &Desk<'_>, listener: TcpListener) -> End
             biased;
             _ = stop.wait_for(|asked| *asked != Stop::No) => break,
             Some(()) = calls.next(), if !calls.is_empty() => {}
-            accepted = listener.accept(), if calls.len() < MOST_CALLS => match accepted {
+            accepted = listener.accept(), if calls.len() < most => match accepted {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
                     tracing::debug!("Asterisk connected from {peer}");

@@ -78,6 +78,8 @@ impl Taking<'_> {
 /// What the ledger holds of this channel and caller.
 async fn known(ledger: &Ledger, told: &ToldCall) -> Result<Option<Listed>, LedgerError> {
     let filter = Filter {
+        since: Some(ColumnTime(told.start)),
+        until: Some(ColumnTime(told.start.saturating_add(1))),
         uniqueid: Some(told.uniqueid.clone()),
         ..Filter::default()
     };
