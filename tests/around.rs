@@ -200,10 +200,11 @@ fn an_unknown_flag_would_be_noticed() {
     understood("cdrelay sync --fast");
 }
 
-/// The services that a timer starts: all but the collector's.
+/// The services that a timer starts: all but the collector's and FastAGI's.
 fn runs() -> BTreeMap<String, Unit> {
     let mut services = units(".service");
-    services.retain(|name, _| !name.starts_with("cdrelay-collect"));
+    services
+        .retain(|name, _| !name.starts_with("cdrelay-collect") && !name.starts_with("cdrelay-agi"));
     services
 }
 
@@ -264,10 +265,11 @@ fn services_differ_in_what_they_run_and_in_nothing_else() {
 }
 
 #[test]
-fn the_collectors_services_stay_up_and_are_shut_in_like_the_runs() {
+fn services_that_listen_stay_up_and_are_shut_in_like_the_runs() {
     let services = units(".service");
     let run = &services["cdrelay"];
     for (name, command) in [
+        ("cdrelay-agi", "cdrelay agi --listen 127.0.0.1:4573"),
         ("cdrelay-collect", "cdrelay collect"),
         (
             "cdrelay-collect@",

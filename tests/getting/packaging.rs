@@ -287,7 +287,11 @@ fn maintainer_scripts_make_what_is_missing_and_keep_what_is_there_until_a_purge(
     }
     let services = machine.path("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&services).unwrap();
-    for service in ["cdrelay-collect.service", "other.service"] {
+    for service in [
+        "cdrelay-collect.service",
+        "cdrelay-agi.service",
+        "other.service",
+    ] {
         fs::write(services.join(service), "").unwrap();
     }
     machine.fake("getent", "exit 0");
@@ -304,6 +308,7 @@ fn maintainer_scripts_make_what_is_missing_and_keep_what_is_there_until_a_purge(
     assert!(!machine.path("etc/cdrelay").exists() && !machine.path("var/lib/cdrelay").exists());
     assert!(!wants.join("cdrelay.timer").exists() && wants.join("other.timer").exists());
     assert!(!services.join("cdrelay-collect.service").exists());
+    assert!(!services.join("cdrelay-agi.service").exists());
     assert!(services.join("other.service").exists());
 }
 

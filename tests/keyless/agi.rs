@@ -11,7 +11,7 @@ use crate::crm::{Answer, Crm, ok};
 use crate::stage::{PASSWORD, Row, Stage, missed, now};
 
 /// What `[agi]` says in these tests.
-const SET: &str = "[agi]\ntimeout = \"3s\"\n[agi.set]\nCRM_PROCESS = \"data.process.id\"\nCRM_NOTHING = \"data.none\"\n";
+pub(crate) const SET: &str = "[agi]\ntimeout = \"3s\"\n[agi.set]\nCRM_PROCESS = \"data.process.id\"\nCRM_NOTHING = \"data.none\"\n";
 
 pub(crate) fn stage(crm: &Crm) -> Stage {
     stage_with(crm, "")

@@ -5,16 +5,17 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::agi::{
-    asterisk, environment, server, signal, stage, stage_with, started, status, through_a_pipe,
-    uniqueid,
+    SET, asterisk, environment, server, signal, stage, started, status, through_a_pipe, uniqueid,
 };
 use crate::crm::{Answer, Crm, ok};
-use crate::stage::{missed, now};
+use crate::stage::{Stage, config, missed, now};
 
 #[test]
 fn overlong_lines_controls_and_a_missing_end_change_neither_number_nor_call() {
     let crm = Crm::good();
-    let stage = stage(&crm);
+    let stage = Stage::new(&[]);
+    // A machine that is busy needs its time for so much.
+    stage.point_at(&crm.url(), &SET.replace("3s", "10s"));
     let long = "x".repeat(100_000);
     let cases = [
         // A line that is longer than any buffer; what stands behind it is still read.
@@ -243,7 +244,12 @@ fn peers_that_say_nothing_or_never_end_keep_no_call_out() {
 #[test]
 fn a_crm_that_hangs_leaves_further_calls_due_and_in_no_doubt() {
     let crm = Crm::start(|_, _| Answer::Silence);
-    let stage = stage_with(&crm, "concurrency = 2");
+    let stage = Stage::new(&[]);
+    // The CRM is waited for longer than any of the callers.
+    let patient = config(&crm.url(), &format!("concurrency = 2\n{SET}"));
+    stage
+        .program
+        .configure(&patient.replace("\"2s\"", "\"60s\""));
     let (mut child, address, _) = server(&stage);
     let mut words: Vec<String> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)
