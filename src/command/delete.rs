@@ -17,7 +17,7 @@ pub(super) use answered::answered;
 
 use super::terminal::unless_stopped;
 use super::{Context, Ended, fail, now, rebuild, sync, tell};
-use crate::agi::channels::Channels;
+use crate::agi;
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::fault;
@@ -94,6 +94,8 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         Access::ReadWrite
     };
     let at = now().timestamp();
+    // It opens the ledger for itself, and so comes before this does.
+    let told = sync::told_channels(&config, affected.window().start).await?;
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     fault::moment!("delete.opened");
     let looked = lost(&config, &settings, &ledger, &affected);
@@ -147,6 +149,10 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     give_up_interrupted(&ledger, &shown.days, at).await?;
     let plan = affected.plan(kind, at);
     let window = plan.window.clone();
+    let told_job = agi::job(&config.job);
+    let told_begun = ledger
+        .begin_deletion_of(told_job.clone(), affected.plan_of_told(at))
+        .await?;
     let begun = ledger.begin_deletion(plan).await?;
     fault::moment!("delete.begun");
     let deletion = answered(context, &config, crm.delete(bounds)).await;
@@ -154,6 +160,11 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     ledger
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
+    if let Some(told) = told_begun {
+        ledger
+            .finish_deletion_of(told_job, told.id, now().timestamp(), deletion.clone())
+            .await?;
+    }
     fault::moment!("delete.finished");
     let mut exit = stopped(context, exit(&deletion, purpose, context.privacy));
     let mut sent = None;
@@ -164,8 +175,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
             settings: &settings,
             crm: crm.as_ref(),
             ledger: &ledger,
-            // What was told is deleted as well: its rows are sent in its place.
-            told: &Channels::none(),
+            told: &told,
             deadline: None,
             dry_run: false,
         };

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::delete::{self, Affected, Wanted};
 use super::sync::{Pass, Stage, connect_source};
 use super::{Context, Ended, now};
+use crate::agi;
 use crate::cdr::window::Window;
 use crate::cli::RebuildArgs;
 use crate::delivery::Stop;
@@ -180,7 +181,13 @@ async fn ask_again(
         Ok((_, profile)) => profile.time,
         Err(error) => return Ok(Err(Exit::from(error))),
     };
-    let plan = affected.plan(kind, now().timestamp());
+    let at = now().timestamp();
+    let told_job = agi::job(&stage.config.job);
+    let told = stage
+        .ledger
+        .begin_deletion_of(told_job.clone(), affected.plan_of_told(at))
+        .await?;
+    let plan = affected.plan(kind, at);
     stage.ledger.repeat_deletion(open.id, plan).await?;
     fault::moment!("rebuild.asked_again");
     let deletion = delete::answered(stage.context, stage.config, stage.crm.delete(bounds)).await;
@@ -189,6 +196,12 @@ async fn ask_again(
         .ledger
         .finish_deletion(open.id, now().timestamp(), deletion.clone())
         .await?;
+    if let Some(told) = told {
+        stage
+            .ledger
+            .finish_deletion_of(told_job, told.id, now().timestamp(), deletion.clone())
+            .await?;
+    }
     Ok(Ok(deletion))
 }
 

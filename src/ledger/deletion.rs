@@ -138,6 +138,16 @@ pub(super) fn begin(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fau
     })
 }
 
+/// As [`begin`], after all that were interrupted are given up.
+pub(super) fn begin_anew(store: &mut Store, plan: &DeletionPlan) -> Result<Begun, Fault> {
+    for older in unfinished(store)? {
+        let reason = "interrupted; done again".to_owned();
+        let unknown = target::Deletion::Unknown { reason };
+        finish(store, older.id, plan.started, &unknown)?;
+    }
+    begin(store, plan)
+}
+
 pub(super) fn repeat(store: &mut Store, id: DeletionId, plan: &DeletionPlan) -> Result<(), Fault> {
     store.write(fault::step!("ledger.deletion_repeat"), (), |tx, job| {
         open(tx, job, id)?;

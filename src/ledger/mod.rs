@@ -485,6 +485,38 @@ impl Ledger {
             .await
     }
 
+    /// As [`Self::begin_deletion`], for the calls of another `job` of this ledger; `None` where it has none of that name.
+    /// Deletions of it that were interrupted are given up.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn begin_deletion_of(
+        &self,
+        job: String,
+        plan: DeletionPlan,
+    ) -> Result<Option<Begun>, LedgerError> {
+        self.door
+            .ask(move |store| store.as_job(&job, |store| deletion::begin_anew(store, &plan)))
+            .await
+    }
+
+    /// As [`Self::finish_deletion`], for one that [`Self::begin_deletion_of`] began.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; [`LedgerError::Internal`] for a deletion that is not open.
+    pub async fn finish_deletion_of(
+        &self,
+        job: String,
+        id: DeletionId,
+        at: i64,
+        result: target::Deletion,
+    ) -> Result<(), LedgerError> {
+        self.door
+            .ask(move |store| store.as_job(&job, |store| deletion::finish(store, id, at, &result)))
+            .await?;
+        Ok(())
+    }
+
     /// Records that a rebuild that the CRM has not confirmed is about to be asked for again: what it may delete is made
     /// due once more, as the calls are now. The request may leave only after this has returned.
     ///

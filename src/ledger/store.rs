@@ -98,6 +98,27 @@ impl Store {
         }
     }
 
+    /// Work on the calls of another job of this ledger; `None` where it has none of that name.
+    pub(super) fn as_job<T>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let other: Option<i64> = self
+            .db
+            .query_row("SELECT id FROM jobs WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let Some(other) = other else {
+            return Ok(None);
+        };
+        let own = std::mem::replace(&mut self.job, other);
+        let done = work(self);
+        self.job = own;
+        done.map(Some)
+    }
+
     /// Another connection to the same file, for a look at it from another thread; only a writer has one, because a reader
     /// may have opened the file in a way that leaves no trace.
     pub(super) fn second_reader(&self) -> Option<Connection> {

@@ -447,12 +447,39 @@ fn nimbox_is_told_too_and_the_row_that_follows_is_not_sent_again() {
     stage.add(&row);
     let report = stage.program.sync(&[], 0);
     assert_eq!(report["calls"]["unchanged"], 1, "{report}");
-    let held = crm.calls();
-    assert_eq!(held.len(), 1);
-    assert_eq!(
-        (held[0].source.as_str(), held[0].destination.as_str()),
-        ("104", "1")
-    );
+    let once = |what: &str| {
+        let held = crm.calls();
+        assert_eq!(held.len(), 1, "{what}");
+        let call = (held[0].source.as_str(), held[0].destination.as_str());
+        assert_eq!(call, ("104", "1"), "{what}");
+    };
+    once("told");
+    // What a deletion takes along comes back as it was told, and only once, whatever the deletion is for.
+    let day = |offset: i64| {
+        let at = chrono::DateTime::from_timestamp(now() + offset * 86_400, 0).unwrap();
+        at.format("%Y-%m-%d").to_string()
+    };
+    let (from, to) = (day(-1), day(1));
+    for verb in ["delete", "rebuild"] {
+        let ran = stage.run(&[verb, "--from", &from, "--to", &to, "--yes"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(crm.calls().len(), 0, "{verb}: {ran:?}");
+        let report = stage.program.sync(&["--full"], 0);
+        assert_eq!(report["agi"]["delivered"], 1, "{verb}: {report}");
+        once(verb);
+    }
+    let ran = stage.run(&[
+        "delete",
+        "--from",
+        &from,
+        "--to",
+        &to,
+        "--for-good",
+        "--yes",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    stage.program.sync(&["--full"], 0);
+    assert_eq!(crm.calls().len(), 0, "for good");
 }
 
 pub(crate) fn signal(child: &Child, name: &str) {

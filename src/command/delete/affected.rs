@@ -134,9 +134,31 @@ impl Affected {
             main: self.named(kind),
             around: self.around.clone(),
             certain: rebuild.then(|| self.asked.clone()),
-            window: self.all.start - ANOTHER_ZONE..self.all.end + ANOTHER_ZONE,
+            window: self.window(),
             started,
         }
+    }
+
+    /// The same for calls that were told while they happened. They have no row by which they could be rebuilt: what a
+    /// rebuild deletes of them is sent again as it was told.
+    pub(in crate::command) fn plan_of_told(&self, started: i64) -> DeletionPlan {
+        DeletionPlan {
+            days: self.days.clone(),
+            purpose: match self.purpose {
+                Purpose::Rebuild | Purpose::SendAgain => Purpose::SendAgain,
+                Purpose::Withdraw => Purpose::Withdraw,
+            },
+            main: self.main.clone(),
+            around: self.around.clone(),
+            certain: None,
+            window: self.window(),
+            started,
+        }
+    }
+
+    /// Instants that no call of these days lies outside of.
+    pub(in crate::command) fn window(&self) -> Range<i64> {
+        self.all.start - ANOTHER_ZONE..self.all.end + ANOTHER_ZONE
     }
 
     /// The calls of the named days: for a rebuild, those that the column names, too.

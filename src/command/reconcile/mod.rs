@@ -73,8 +73,9 @@ async fn heal(
 ) -> Result<Outcome, Exit> {
     let crm = target::connect(&config.target).map_err(|error| fail(Code::Usage, &error))?;
     let at = now().timestamp();
-    let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadWrite, at).await?;
+    // It opens the ledger for itself, and so comes before this does.
     let told = sync::told_channels(config, window.since).await?;
+    let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, Access::ReadWrite, at).await?;
     let stage = Stage {
         context,
         config,
