@@ -146,18 +146,6 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
     Ok(Some(db))
 }
 
-/// A reader of its own of the file that `db` writes, for a look from another thread; `None` where there can be none. It
-/// goes through SQLite alone: closing a file in any other way gives up the locks that the process has on it (fcntl(2)).
-pub(super) fn second_reader(db: &Connection) -> Option<Connection> {
-    let path = Path::new(db.path().filter(|path| !path.is_empty())?);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let second = Connection::open_with_flags(path, flags).ok()?;
-    let second = readable(path, second).ok()?;
-    // It walks through once.
-    second.pragma_update(None, "cache_size", -512).ok()?;
-    Some(second)
-}
-
 /// Whether a run could write the ledger at `path`, where there is one. Call it while no ledger is open in this process:
 /// closing a file gives up every lock that the process has on it (fcntl(2)), those of SQLite too.
 pub(super) fn try_writing(path: &Path) -> Result<(), LedgerError> {

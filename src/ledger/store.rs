@@ -119,13 +119,6 @@ impl Store {
         done.map(Some)
     }
 
-    /// Another connection to the same file, for a look at it from another thread; only a writer has one, because a reader
-    /// may have opened the file in a way that leaves no trace.
-    pub(super) fn second_reader(&self) -> Option<Connection> {
-        self.watch.as_ref()?;
-        file::second_reader(&self.db)
-    }
-
     /// One transaction, or `otherwise` for a reader; `step` names it. Fails, with nothing recorded as far as can be known, when the file
     /// is no longer the one that was opened.
     pub(super) fn write<T>(

@@ -14,7 +14,7 @@ pub(super) fn again(lab: &mut Lab) -> anyhow::Result<Vec<Row>> {
     let settled = lab.settled()?;
     let since = settled.table.before().to_string();
     let ways: [(&str, &str, Vec<&str>); 2] = [
-        ("sync --since", "again/since", vec!["--since", &since]),
+        ("sync --since DAY", "again/since", vec!["--since", &since]),
         ("sync --full", "again/full", vec!["--full"]),
     ];
     let mut ours = [Vec::new(), Vec::new()];
