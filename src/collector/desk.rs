@@ -23,7 +23,7 @@ use super::cti_bridge::{self, Action, Names};
 use super::event::{BadEvent, Dialect, Event, Fields};
 use super::gate::{Gate, Visit};
 use super::writer::{Door, Unkept};
-use super::{astercc, freeswitch, pairs};
+use super::{astercc, freeswitch, pairs, parts};
 use crate::text::Shown;
 
 /// How long a body may take, once its head is there.
@@ -307,6 +307,18 @@ impl Desk {
         if let Some(visit) = visit {
             visit.is_served(true);
         }
+        let body = if parts::comes_in_parts(&content_type) {
+            match parts::as_pairs(&body, &content_type) {
+                Some(pairs) => pairs,
+                None => {
+                    count(&counts.refused);
+                    let why = "the message cannot be read: it does not come in the parts that its type announces";
+                    return Err(text(StatusCode::BAD_REQUEST, why));
+                }
+            }
+        } else {
+            body
+        };
         Ok(Message {
             query,
             content_type,

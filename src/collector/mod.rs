@@ -30,6 +30,7 @@ pub mod freeswitch;
 pub mod gate;
 pub mod moment;
 pub mod pairs;
+pub mod parts;
 pub mod replay;
 pub mod row;
 pub mod server;

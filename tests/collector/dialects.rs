@@ -7,6 +7,14 @@ use crate::{INBOUND, OUTBOUND};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const JSON: &str = "Content-Type: application/json\r\n";
+const PARTS: &str = "Content-Type: multipart/form-data; boundary=-part\r\n";
+
+/// A form in parts, as PHP's curl sends an array.
+fn in_parts(name: &str, value: &str) -> String {
+    format!(
+        "---part\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n---part--\r\n"
+    )
+}
 
 #[test]
 fn asterccs_two_documented_calls_reach_the_crm_by_whatever_way_their_events_come() {
@@ -14,10 +22,11 @@ fn asterccs_two_documented_calls_reach_the_crm_by_whatever_way_their_events_come
     // The last event first, each in another way, some twice.
     let messages: Vec<&str> = OUTBOUND.iter().chain(&INBOUND).rev().copied().collect();
     for (n, message) in messages.iter().enumerate() {
-        let reply = match n % 4 {
+        let reply = match n % 5 {
             0 => stage.post("/astercc", "", message),
             1 => stage.post("/astercc", FORM, &format!("message={}", encoded(message))),
             2 => stage.get(&format!("/astercc?message={}", encoded(message))),
+            3 => stage.post("/astercc", PARTS, &in_parts("message", message)),
             _ => stage.get(&format!("/astercc?{}", message.replace(' ', "%20"))),
         };
         assert_eq!(

@@ -192,6 +192,13 @@ fn nonsense_is_refused_with_a_reason_and_costs_nobody_else_anything() {
             "the call's id must be 1 to 128 visible ASCII characters\n",
         ),
         (
+            "/astercc",
+            "Content-Type: multipart/form-data; boundary=x\r\n",
+            "--x\r\nContent-Disposition: form-data; name=\"message\"\r\n\r\nsession",
+            400,
+            "the message cannot be read: it does not come in the parts that its type announces\n",
+        ),
+        (
             "/freeswitch",
             "",
             "{}",
