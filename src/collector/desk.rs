@@ -244,7 +244,7 @@ impl Desk {
         ))
     }
 
-    /// Reads a whole request. A connection counts as served from here on, and makes no room for another.
+    /// Reads a whole request of somebody who has the secret.
     async fn message(
         &self,
         request: Request,
@@ -254,13 +254,26 @@ impl Desk {
         if let Some(refusal) = self.refuses(&request) {
             return Err(refusal);
         }
-        let counts = self.counts.of(dialect);
+        self.whole(request, body_deadline)
+            .await
+            .map_err(|(status, why)| {
+                count(&self.counts.of(dialect).refused);
+                text(status, why)
+            })
+    }
+
+    /// The whole of a request, or with which status and words it is refused. A connection counts as served once its body is
+    /// there, and makes no room for another.
+    async fn whole(
+        &self,
+        request: Request,
+        body_deadline: Duration,
+    ) -> Result<Message, (StatusCode, &'static str)> {
+        const TOO_LONG: (StatusCode, &str) =
+            (StatusCode::PAYLOAD_TOO_LARGE, "an event has at most 1 MiB");
         if !matches!(*request.method(), Method::GET | Method::POST | Method::PUT) {
-            count(&counts.refused);
-            return Err(text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "events come by GET or POST",
-            ));
+            let why = "events come by GET or POST";
+            return Err((StatusCode::METHOD_NOT_ALLOWED, why));
         }
         let visit = request.extensions().get::<Arc<Visit>>().cloned();
         let content_type = request
@@ -272,8 +285,7 @@ impl Desk {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let length = hyper::body::Body::size_hint(request.body()).exact();
         if length.is_some_and(|length| length > BODY_BYTES as u64) {
-            count(&counts.refused);
-            return Err(too_long());
+            return Err(TOO_LONG);
         }
         let read = async {
             let small = length.is_some_and(|length| length <= SMALL_BODY);
@@ -288,34 +300,20 @@ impl Desk {
         let body = match timeout(body_deadline, read).await {
             Ok(Ok(body)) => body.to_vec(),
             // Without a length, the bound is the likelier reason.
-            Ok(Err(_)) if length.is_none() => {
-                count(&counts.refused);
-                return Err(too_long());
-            }
-            Ok(Err(_)) => {
-                count(&counts.refused);
-                return Err(text(StatusCode::BAD_REQUEST, "the body broke off"));
-            }
+            Ok(Err(_)) if length.is_none() => return Err(TOO_LONG),
+            Ok(Err(_)) => return Err((StatusCode::BAD_REQUEST, "the body broke off")),
             Err(_elapsed) => {
-                count(&counts.refused);
-                return Err(text(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the body did not come in time",
-                ));
+                let why = "the body did not come in time";
+                return Err((StatusCode::REQUEST_TIMEOUT, why));
             }
         };
         if let Some(visit) = visit {
             visit.is_served(true);
         }
         let body = if parts::comes_in_parts(&content_type) {
-            match parts::as_pairs(&body, &content_type) {
-                Some(pairs) => pairs,
-                None => {
-                    count(&counts.refused);
-                    let why = "the message cannot be read: it does not come in the parts that its type announces";
-                    return Err(text(StatusCode::BAD_REQUEST, why));
-                }
-            }
+            let why =
+                "the message cannot be read: it does not come in the parts that its type announces";
+            parts::as_pairs(&body, &content_type).ok_or((StatusCode::BAD_REQUEST, why))?
         } else {
             body
         };
@@ -372,10 +370,6 @@ impl Desk {
         );
         response
     }
-}
-
-fn too_long() -> Response {
-    text(StatusCode::PAYLOAD_TOO_LARGE, "an event has at most 1 MiB")
 }
 
 fn text(status: StatusCode, words: &str) -> Response {

@@ -7,7 +7,7 @@ use sqlx::ConnectOptions as _;
 use tokio::runtime::Runtime;
 use url::Url;
 
-use self::link::{Kind, Link, creation, first};
+use self::link::{Kind, Link, as_text, creation, first, schema};
 use super::{StoreError, columns};
 use crate::collector::row::COLUMNS;
 use crate::config::{CollectorConfig, StoreLocation};
@@ -177,14 +177,7 @@ impl ServerStore {
                 0,
             )
             .await?;
-            let schema = match kind {
-                Kind::Mysql => "DATABASE()",
-                Kind::Postgres => "current_schema()",
-            };
-            let text = match kind {
-                Kind::Mysql => "CHAR",
-                Kind::Postgres => "TEXT",
-            };
+            let (schema, text) = (schema(kind), as_text(kind));
             let widths = link
                 .rows(
                     &format!(

@@ -95,10 +95,7 @@ impl Link {
     }
 
     pub(super) async fn has(&mut self, table: &str, kind: Kind) -> anyhow::Result<bool> {
-        let schema = match kind {
-            Kind::Mysql => "DATABASE()",
-            Kind::Postgres => "current_schema()",
-        };
+        let schema = schema(kind);
         let sql = format!(
             "SELECT CAST(count(*) AS {}) FROM information_schema.tables WHERE table_schema = {schema} AND table_name = ?",
             as_text(kind)
@@ -168,6 +165,14 @@ pub(super) fn fitting(cells: Vec<Cell>, widths: &[usize]) -> Vec<Cell> {
 
 pub(super) fn first(answer: &[Answer]) -> Option<&str> {
     answer.first()?.first()?.as_deref()
+}
+
+/// The schema that the connection works in.
+pub(super) fn schema(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mysql => "DATABASE()",
+        Kind::Postgres => "current_schema()",
+    }
 }
 
 pub(super) fn as_text(kind: Kind) -> &'static str {
