@@ -11,13 +11,15 @@ mod affected;
 mod answered;
 mod result;
 mod shown;
+mod told;
 
 pub(super) use affected::Affected;
 pub(super) use answered::answered;
+pub(super) use told::ToldDeletion;
 
 use super::terminal::unless_stopped;
 use super::{Context, Ended, fail, now, rebuild, sync, tell};
-use crate::agi;
+use crate::agi::channels::Channels;
 use crate::cdr::when::parse_day;
 use crate::cli::{DeleteArgs, Output};
 use crate::fault;
@@ -94,8 +96,12 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
         Access::ReadWrite
     };
     let at = now().timestamp();
-    // It opens the ledger for itself, and so comes before this does.
-    let told = sync::told_channels(&config, affected.window().start).await?;
+    // Rows of calls that were told are passed over by a rebuild. It opens the ledger for itself, and so comes before this
+    // does.
+    let told = match purpose {
+        Purpose::Rebuild => sync::told_channels(&config, affected.window().start).await?,
+        Purpose::SendAgain | Purpose::Withdraw => Channels::none(),
+    };
     let (ledger, _) = Ledger::open(&config.ledger.path, &config.job, access, at).await?;
     fault::moment!("delete.opened");
     let looked = lost(&config, &settings, &ledger, &affected);
@@ -149,10 +155,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     give_up_interrupted(&ledger, &shown.days, at).await?;
     let plan = affected.plan(kind, at);
     let window = plan.window.clone();
-    let told_job = agi::job(&config.job);
-    let told_begun = ledger
-        .begin_deletion_of(told_job.clone(), affected.plan_of_told(at))
-        .await?;
+    let of_told = ToldDeletion::begin(&ledger, &config.job, &affected, at).await?;
     let begun = ledger.begin_deletion(plan).await?;
     fault::moment!("delete.begun");
     let deletion = answered(context, &config, crm.delete(bounds)).await;
@@ -160,11 +163,7 @@ pub(super) async fn perform(context: &Context, wanted: &Wanted<'_>) -> Ended {
     ledger
         .finish_deletion(begun.id, now().timestamp(), deletion.clone())
         .await?;
-    if let Some(told) = told_begun {
-        ledger
-            .finish_deletion_of(told_job, told.id, now().timestamp(), deletion.clone())
-            .await?;
-    }
+    of_told.finish(&ledger, &deletion).await?;
     fault::moment!("delete.finished");
     let mut exit = stopped(context, exit(&deletion, purpose, context.privacy));
     let mut sent = None;

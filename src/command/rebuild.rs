@@ -6,10 +6,9 @@
 
 use std::ops::Range;
 
-use super::delete::{self, Affected, Wanted};
+use super::delete::{self, Affected, ToldDeletion, Wanted};
 use super::sync::{Pass, Stage, connect_source};
 use super::{Context, Ended, now};
-use crate::agi;
 use crate::cdr::window::Window;
 use crate::cli::RebuildArgs;
 use crate::delivery::Stop;
@@ -182,11 +181,7 @@ async fn ask_again(
         Err(error) => return Ok(Err(Exit::from(error))),
     };
     let at = now().timestamp();
-    let told_job = agi::job(&stage.config.job);
-    let told = stage
-        .ledger
-        .begin_deletion_of(told_job.clone(), affected.plan_of_told(at))
-        .await?;
+    let of_told = ToldDeletion::begin(stage.ledger, &stage.config.job, &affected, at).await?;
     let plan = affected.plan(kind, at);
     stage.ledger.repeat_deletion(open.id, plan).await?;
     fault::moment!("rebuild.asked_again");
@@ -196,12 +191,7 @@ async fn ask_again(
         .ledger
         .finish_deletion(open.id, now().timestamp(), deletion.clone())
         .await?;
-    if let Some(told) = told {
-        stage
-            .ledger
-            .finish_deletion_of(told_job, told.id, now().timestamp(), deletion.clone())
-            .await?;
-    }
+    of_told.finish(stage.ledger, &deletion).await?;
     Ok(Ok(deletion))
 }
 
