@@ -252,6 +252,11 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// A span in whole seconds, such as can be taken from an instant.
+fn seconds(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
+}
+
 /// Writes to stderr: nothing invisible but line feeds.
 pub(crate) fn tell(text: &str) {
     let _ = std::io::stderr()

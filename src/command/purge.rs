@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::sync::{asked, stopped_before, utc};
-use super::{Context, Ended, now};
+use super::{Context, Ended, now, seconds};
 use crate::call::ColumnTime;
 use crate::cli::{Output, PurgeArgs};
 use crate::config::{Config, span};
@@ -20,8 +20,7 @@ const MARGIN: Duration = Duration::from_secs(31 * 86_400);
 /// The instant before which calls are older than `span`: a day more, because the column's own clock may be that far from
 /// the instant.
 pub(super) fn horizon(now: i64, span: Duration) -> i64 {
-    let span = i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2);
-    now.saturating_sub(span).saturating_sub(86_400)
+    now.saturating_sub(seconds(span)).saturating_sub(86_400)
 }
 
 /// What a purge came to.

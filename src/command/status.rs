@@ -74,11 +74,7 @@ pub async fn run(context: &Context) -> Ended {
         Output::Json => {
             let mut object = standing.object(&config);
             if let Some(counts) = &told {
-                object["agi"] = counts
-                    .by_state
-                    .iter()
-                    .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
-                    .collect();
+                object["agi"] = by_state_json(counts);
             }
             context.print_json(&object);
         }
@@ -102,6 +98,14 @@ fn by_state(counts: &Counts) -> String {
         let _ = writeln!(text, "    {:<11} {n}", state.as_str());
     }
     text
+}
+
+/// How many calls are in each state, those that none is in included.
+fn by_state_json(counts: &Counts) -> Value {
+    let states = counts.by_state.iter();
+    states
+        .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
+        .collect()
 }
 
 /// What the ledger says about the replication.
@@ -168,11 +172,7 @@ impl Standing {
         let zone = config.source.timezone;
         let when = |at: i64| local(at, zone);
         text.push_str("  calls\n");
-        for (state, n) in &self.counts.by_state {
-            if *n > 0 {
-                let _ = writeln!(text, "    {:<11} {n}", state.as_str());
-            }
-        }
+        text.push_str(&by_state(&self.counts));
         if self.counts.by_state.values().all(|n| *n == 0) {
             text.push_str("    none\n");
         }
@@ -256,12 +256,7 @@ impl Standing {
 
     fn object(&self, config: &Config) -> Value {
         let stamp = utc;
-        let calls: serde_json::Map<String, Value> = self
-            .counts
-            .by_state
-            .iter()
-            .map(|(state, n)| (state.as_str().to_owned(), json!(n)))
-            .collect();
+        let calls = by_state_json(&self.counts);
         let runs: Vec<Value> = self
             .runs
             .iter()

@@ -8,7 +8,7 @@ use super::judge::judge;
 use super::pipeline::{self, Pipeline, asked};
 use crate::agi::channels::Channels;
 use crate::cdr::window::Window;
-use crate::command::{Context, now};
+use crate::command::{Context, now, seconds};
 use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Summary};
 use crate::fault;
@@ -80,12 +80,7 @@ impl Stage<'_> {
         }
         let keyed = keying == Keying::Keyed;
         let limits = self.limits(pass.mode).await?;
-        let plan = PlanContext {
-            full: pass.mode == Mode::Full,
-            resend: pass.resend,
-            recheck_before: begun
-                - i64::try_from(config.select.recheck_unmatched.as_secs()).unwrap_or(i64::MAX / 2),
-        };
+        let plan = plan_context(config, pass.mode == Mode::Full, pass.resend, begun);
         let progress = Progress::new(context.shows_progress());
         let board = Board::new(progress);
         let pipeline = Pipeline {
@@ -204,7 +199,6 @@ impl Stage<'_> {
 
     /// What bounds sending, and what the ledger knows about the CRM.
     async fn limits(&self, mode: Mode) -> Result<Limits, LedgerError> {
-        let target = &self.config.target;
         // A deletion that was confirmed proves as much as a delivery.
         let proven = mode == Mode::Rebuild || self.ledger.any_delivered().await?;
         let refusals = if proven {
@@ -212,14 +206,35 @@ impl Stage<'_> {
         } else {
             self.ledger.refusals(MOST_REFUSALS).await?
         };
-        Ok(Limits {
-            concurrency: target.concurrency,
-            max_rps: target.max_rps,
-            deadline: self.deadline,
-            request_deadline: delivery::request_deadline(target.timeout, target.connect_timeout),
-            proven: proven || refusals.len() == MOST_REFUSALS,
-            refusals,
-        })
+        let proven = proven || refusals.len() == MOST_REFUSALS;
+        Ok(bounds(self.config, self.deadline, proven, refusals))
+    }
+}
+
+/// What bounds sending: the configuration, and when the last request may start.
+pub(super) fn bounds(
+    config: &Config,
+    deadline: Option<tokio::time::Instant>,
+    proven: bool,
+    refusals: Vec<String>,
+) -> Limits {
+    let target = &config.target;
+    Limits {
+        concurrency: target.concurrency,
+        max_rps: target.max_rps,
+        deadline,
+        request_deadline: delivery::request_deadline(target.timeout, target.connect_timeout),
+        proven,
+        refusals,
+    }
+}
+
+/// What of a run that began at this instant (Unix seconds) bears on the plan.
+pub(super) fn plan_context(config: &Config, full: bool, resend: bool, begun: i64) -> PlanContext {
+    PlanContext {
+        full,
+        resend,
+        recheck_before: begun - seconds(config.select.recheck_unmatched),
     }
 }
 

@@ -6,6 +6,7 @@ use super::case::Case;
 use super::name;
 use crate::call::Identity;
 use crate::command::between::{day, local};
+use crate::command::seconds;
 use crate::config::Config;
 use crate::intake::{Today, describe};
 use crate::ledger::{Listed, Missing, PendingReason, Run, State};
@@ -83,10 +84,6 @@ impl Around<'_> {
             crate::call::TimeKind::Wall,
         )
     }
-}
-
-fn seconds(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
 }
 
 /// The answer about a call.

@@ -12,7 +12,7 @@ use crate::agi;
 use crate::agi::channels::Channels;
 use crate::agi::spool::Spool;
 use crate::call::{ColumnTime, Identity};
-use crate::command::{Context, now};
+use crate::command::{Context, now, seconds};
 use crate::config::Config;
 use crate::delivery::Ending;
 use crate::ledger::{Access, Filter, Ledger, LedgerError, RunRecord, RunStart, State};
@@ -132,9 +132,7 @@ impl Taking<'_> {
             )
             .await?;
         if self.full {
-            let retention =
-                i64::try_from(self.config.ledger.retention.as_secs()).unwrap_or(i64::MAX / 2);
-            let before = begun.saturating_sub(retention);
+            let before = begun.saturating_sub(seconds(self.config.ledger.retention));
             ledger.purge(ColumnTime(before), before).await?;
         }
         Ok((report, exit))

@@ -5,8 +5,9 @@ use tokio::sync::mpsc;
 use super::{PAGE, Taking};
 use crate::call::{ColumnTime, Disposition, Identity, Origin};
 use crate::command::now;
-use crate::delivery::{self, Ending, Fate, Limits, Parcel, Settled};
-use crate::ledger::{Action, Entry, Intent, Ledger, PlanContext, Recorded, RunId, Wires, plan};
+use crate::command::sync::pass::{bounds, plan_context};
+use crate::delivery::{self, Ending, Fate, Parcel, Settled};
+use crate::ledger::{Action, Entry, Intent, Ledger, Recorded, RunId, Wires, plan};
 use crate::report::Agi;
 use crate::report::exit::Exit;
 use crate::target::Keying;
@@ -21,13 +22,7 @@ impl Taking<'_> {
         begun: i64,
         report: &mut Agi,
     ) -> Result<(Ending, Option<String>), Exit> {
-        let context = PlanContext {
-            full: self.full,
-            resend: false,
-            recheck_before: begun
-                - i64::try_from(self.config.select.recheck_unmatched.as_secs())
-                    .unwrap_or(i64::MAX / 2),
-        };
+        let context = plan_context(self.config, self.full, false, begun);
         let page = match self.crm.keying() {
             Keying::Keyed => PAGE,
             Keying::Keyless { .. } => self.config.target.concurrency,
@@ -87,15 +82,8 @@ impl Taking<'_> {
             });
         }
         ledger.record_intents(run, intents).await?;
-        let target = &self.config.target;
-        let limits = Limits {
-            concurrency: target.concurrency,
-            max_rps: target.max_rps,
-            deadline: self.deadline,
-            request_deadline: delivery::request_deadline(target.timeout, target.connect_timeout),
-            proven: ledger.any_delivered().await?,
-            refusals: Vec::new(),
-        };
+        let proven = ledger.any_delivered().await?;
+        let limits = bounds(self.config, self.deadline, proven, Vec::new());
         let (sender, incoming) = mpsc::channel(1);
         let (settled, mut answers) = mpsc::channel(PAGE);
         let hand_over = async move {
