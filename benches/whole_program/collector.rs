@@ -1,14 +1,13 @@
 //! The collector as its users start it: `cdrelay collect`, a process of its own with a store of its own.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 
+use super::announced::{announced, fetched};
 use super::support::{Daemon, fresh_name};
 
 /// How long the rows may take when the last event has come.
@@ -61,17 +60,7 @@ impl Collector {
         ]
         .map(str::to_owned);
         let daemon = Daemon::start(&command, "KILL", &directory, &log);
-        let announced = || {
-            let text = std::fs::read_to_string(&log).ok()?;
-            let value: Value = serde_json::from_str(text.lines().next()?).ok()?;
-            Some(value["url"].as_str()?.to_owned())
-        };
-        daemon.wait("the collector", || announced().is_some());
-        let url = announced().context("the collector has just said where it listens")?;
-        let address = url
-            .strip_prefix("http://")
-            .and_then(|address| address.parse().ok())
-            .with_context(|| format!("`{url}` is no address"))?;
+        let (url, address) = announced(&daemon, "the collector", &log)?;
         Ok(Self {
             _daemon: daemon,
             url,
@@ -98,15 +87,7 @@ impl Collector {
     }
 
     pub(crate) fn counted(&self) -> anyhow::Result<Counted> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        write!(
-            stream,
-            "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
-        )?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
+        let reply = fetched(self.address, "/metrics")?;
         let value = |name: &str, label: &str| -> anyhow::Result<u64> {
             let mut lines = reply.lines().filter(|line| line.starts_with(name));
             let line = lines

@@ -1,13 +1,13 @@
 //! The practice CRM as its users start it: `cdrelay sandbox`, a process of its own.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use serde_json::Value;
 
+use super::announced::{announced, fetched};
 use super::support::{Daemon, fresh_name};
 
 /// A practice CRM that holds nothing yet. Dropping it ends it.
@@ -36,17 +36,7 @@ impl Crm {
         }
         // It keeps nothing that an orderly end would save.
         let daemon = Daemon::start(&command, "KILL", &directory, &log);
-        let announced = || {
-            let text = std::fs::read_to_string(&log).ok()?;
-            let value: Value = serde_json::from_str(text.lines().next()?).ok()?;
-            Some(value["url"].as_str()?.to_owned())
-        };
-        daemon.wait("the practice CRM", || announced().is_some());
-        let url = announced().context("the practice CRM has just said where it listens")?;
-        let address = url
-            .strip_prefix("http://")
-            .and_then(|address| address.parse().ok())
-            .with_context(|| format!("`{url}` is no address"))?;
+        let (url, address) = announced(&daemon, "the practice CRM", &log)?;
         Ok(Self {
             _daemon: daemon,
             url,
@@ -68,18 +58,7 @@ impl Crm {
     }
 
     fn stats(&self) -> anyhow::Result<Value> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        write!(
-            stream,
-            "GET /stats HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.address
-        )?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
-        let (_, body) = reply
-            .split_once("\r\n\r\n")
-            .context("the practice CRM's reply has no body")?;
-        Ok(serde_json::from_str(body)?)
+        let body = fetched(self.address, "/stats")?;
+        Ok(serde_json::from_str(&body)?)
     }
 }

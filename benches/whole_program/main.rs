@@ -25,6 +25,7 @@ use clap::Parser as _;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+mod announced;
 mod arguments;
 mod bare;
 mod child;

@@ -1,8 +1,5 @@
 //! Recorded messages, from a file and from stdin.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use crate::program::Ran;
 use crate::stage::{Stage, inbound, outbound};
 use crate::{INBOUND, OUTBOUND};
@@ -44,21 +41,8 @@ fn the_documentation_itself_is_a_recording() {
         .map(|message| quoted(message))
         .collect();
     let page = format!("function sonAccept(message) {{ }} {}{page}", quoted(SAMPLE));
-    let mut child = stage
-        .program
-        .command(&["collect", "--from", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(page.as_bytes())
-        .unwrap();
-    let ran = Ran::of(child.wait_with_output().unwrap());
+    let mut command = stage.program.command(&["collect", "--from", "-"]);
+    let ran = Ran::fed(&mut command, page.as_bytes());
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(stage.rows(), [outbound(), inbound()]);
 }

@@ -1,7 +1,6 @@
 //! `init` without a terminal: everything by flags, files and what the machine says.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
@@ -388,19 +387,7 @@ fn secrets_come_from_standard_input_and_the_environment_too() {
     let flags = complete(&machine);
     let mut command = machine.command(&["init", "--root", machine.root.path().to_str().unwrap()]);
     command.args(&flags[..6]).args(["--token-file", "-"]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"from-stdin\r\nrest\n")
-        .unwrap();
-    let ran = Ran::of(child.wait_with_output().unwrap());
+    let ran = Ran::fed(&mut command, b"from-stdin\r\nrest\n");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(machine.read("/etc/cdrelay/nimbox.token"), "from-stdin\n");
 

@@ -8,6 +8,7 @@
     reason = "every test binary compiles all of it, as a module of its own, and uses some"
 )]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -108,6 +109,19 @@ impl Program {
 }
 
 impl Ran {
+    /// Runs a command with this on its stdin.
+    #[track_caller]
+    pub fn fed(command: &mut Command, input: &[u8]) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        Self::of(child.wait_with_output().unwrap())
+    }
+
     pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
