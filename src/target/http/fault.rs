@@ -115,6 +115,8 @@ fn sentence(error: &(dyn StdError + 'static)) -> String {
         if text.starts_with("client error (") {
             continue;
         }
+        // The same news, whether it came while the head or the body of the request was written.
+        let text = text.replace("error writing a body to connection", "connection error");
         match parts.last_mut() {
             Some(last) if last.contains(&text) => {}
             Some(last) if text.contains(last.as_str()) => *last = text,
