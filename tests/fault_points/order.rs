@@ -1,6 +1,7 @@
 //! What is on record, and when: intents before their requests, results before they are printed or counted.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::crm::{Book, Crm};
 use super::golden::Row;
@@ -109,7 +110,10 @@ fn a_run_whose_results_cannot_be_recorded_sends_nothing_more_and_reports_nothing
 /// What a run with this fault leaves: the ledger, the CRM, and what it printed.
 fn after(fault: &str) -> (Held, Crm, String) {
     let scene = scene();
-    let crm = Crm::start(Book::default());
+    // Longer than answers are gathered for a commit: so each round of answers is one of its own.
+    let crm = Crm::watched(Book::default(), |_| {
+        std::thread::sleep(Duration::from_millis(25));
+    });
     scene.point_at(&crm.url());
     let ended = disturb(&scene.program, &["sync", "--output", "json"], fault);
     let killed = fault.ends_with(":kill");
