@@ -3,15 +3,18 @@
 //! It joins the pure rooms ([`crate::cdr`], [`crate::number`]) to a source, counts what it leaves out, and has never heard
 //! of the ledger or the CRM. `sync` sends what comes out of it, `delete` compares it with what was delivered.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
 
 use crate::call::{Call, ColumnTime, Identity, TimeKind};
 use crate::cdr::clock::Clock;
 use crate::cdr::window::Window;
-use crate::cdr::{Assembled, Assembly, Other, merge};
-use crate::report::Rows;
+use crate::cdr::{Assembled, Assembly, Other, RowCounts, merge};
 use crate::report::text::ClockTally;
-use crate::source::{CallSource, Slice, SourceError, SourceProfile, StartCell};
+use crate::report::{Rows, Skipped};
+use crate::source::{CallSource, Digest, Slice, SourceError, SourceProfile, StartCell};
 
 mod settings;
 
@@ -51,6 +54,8 @@ pub struct Batch {
     pub rows: u64,
     /// Rows that are in none of the calls, sorted.
     pub others: Vec<Other>,
+    /// What stands for the rows, where these counts are all that there is to say of those that made no call.
+    pub known_by: Option<(Digest, Rows)>,
 }
 
 impl Batch {
@@ -278,31 +283,60 @@ impl<'a> Intake<'a> {
 
     /// The window on the column's own clock.
     #[must_use]
-    pub fn column_window(&self) -> std::ops::Range<ColumnTime> {
+    pub fn column_window(&self) -> Range<ColumnTime> {
         self.sorter.window.column_window(self.clock())
     }
 }
 
 impl Reader {
-    /// The next slice; `None` at the end of the window.
+    /// The next slice; `None` at the end of what was opened.
     ///
     /// # Errors
     /// [`SourceError`], after the slice was tried again three times.
     pub async fn next(&mut self) -> Result<Option<Slice>, SourceError> {
+        self.ask(|source| source.next()).await
+    }
+
+    /// Opens a part of the window instead of all of it.
+    ///
+    /// # Errors
+    /// [`SourceError`], after the same was tried again three times.
+    pub async fn open(&mut self, part: Range<ColumnTime>) -> Result<(), SourceError> {
+        self.ask(|source| source.open(part.clone())).await
+    }
+
+    /// Whether slices come with digests, and [`Reader::digest`] gives some.
+    #[must_use]
+    pub fn digests(&self) -> bool {
+        self.source.digests()
+    }
+
+    /// What the source holds there now, as one number.
+    ///
+    /// # Errors
+    /// [`SourceError`], after the same was tried again three times.
+    pub async fn digest(&mut self, part: Range<ColumnTime>) -> Result<Option<Digest>, SourceError> {
+        self.ask(|source| source.digest(part.clone())).await
+    }
+
+    async fn ask<T>(
+        &mut self,
+        question: impl for<'a> Fn(&'a mut Box<dyn CallSource>) -> BoxFuture<'a, Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
         let started = Instant::now();
         let mut tries = 0;
-        let slice = loop {
-            match self.source.next().await {
+        let answer = loop {
+            match question(&mut self.source).await {
                 Err(error) => {
                     if let Err(error) = again(error, &mut tries).await {
                         break Err(error);
                     }
                 }
-                Ok(slice) => break Ok(slice),
+                Ok(answer) => break Ok(answer),
             }
         };
         self.waited += started.elapsed();
-        slice
+        answer
     }
 }
 
@@ -326,6 +360,10 @@ impl Sorter<'_> {
         }
         .assemble(slice.rows);
         self.tally.add(&assembled);
+        let known_by = slice
+            .digest
+            .filter(|digest| digest.rows == assembled.counts.read && is_plain(&assembled))
+            .map(|digest| (digest, rows(&assembled.counts)));
         let calls = assembled
             .calls
             .into_iter()
@@ -340,22 +378,50 @@ impl Sorter<'_> {
             calls,
             rows: assembled.counts.read,
             others: assembled.others,
+            known_by,
         }
+    }
+
+    /// Counts rows that were not read, because it is known what they come to.
+    pub fn pass_over(&mut self, rows: &Rows) {
+        self.tally.starts.0 += rows.read;
+        self.tally.rows += *rows;
+    }
+}
+
+/// Whether the counts of rows are all that a report says of this slice: no row is shown, no hour was ambiguous, and no row
+/// belongs to another window.
+fn is_plain(assembled: &Assembled) -> bool {
+    let counts = &assembled.counts;
+    let told = counts.invalid
+        + counts.long_values
+        + counts.ambiguous_by_uniqueid
+        + counts.ambiguous_assumed_first
+        + counts.skipped_hour_by_uniqueid
+        + counts.skipped_hour_shifted;
+    told == 0 && !assembled.others.iter().any(|other| other.beyond)
+}
+
+fn rows(counts: &RowCounts) -> Rows {
+    Rows {
+        read: counts.read,
+        merged: counts.merged,
+        skipped: Skipped {
+            short_destination: counts.short_destination,
+            no_source: counts.no_source,
+            disposition: counts.disposition,
+            excluded: counts.excluded,
+            invalid: counts.invalid,
+            dropped_by_rule: 0,
+        },
     }
 }
 
 impl Tally {
     fn add(&mut self, assembled: &Assembled) {
         let counts = &assembled.counts;
-        self.rows.read += counts.read;
-        self.rows.merged += counts.merged;
+        self.rows += rows(counts);
         self.long_values += counts.long_values;
-        let skipped = &mut self.rows.skipped;
-        skipped.short_destination += counts.short_destination;
-        skipped.no_source += counts.no_source;
-        skipped.disposition += counts.disposition;
-        skipped.excluded += counts.excluded;
-        skipped.invalid += counts.invalid;
         self.clock.ambiguous_by_uniqueid += counts.ambiguous_by_uniqueid;
         self.clock.ambiguous_assumed += counts.ambiguous_assumed_first;
         self.clock.skipped_by_uniqueid += counts.skipped_hour_by_uniqueid;

@@ -26,6 +26,31 @@ impl Config {
         }
         settings.to_string()
     }
+
+    /// A digest of everything that decides what calls the rows of a source make, and what the report counts of them: the
+    /// settings, where the rows come from, what they look like there (`profile`), and the program itself. Equal texts mean
+    /// equal calls for equal rows.
+    #[must_use]
+    pub fn reading_fingerprint(&self, profile: &str) -> String {
+        let select = &self.select;
+        let decides = format!(
+            "{} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {profile}",
+            env!("CARGO_PKG_VERSION"),
+            self.settings_fingerprint(),
+            self.source.location,
+            self.source.table,
+            select.min_destination_length,
+            select.dispositions,
+            select.exclude,
+            select.withheld,
+            select.filters,
+        );
+        hex(&Sha256::digest(decides))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn rule(rule: &RuleConfig) -> Value {
@@ -39,12 +64,9 @@ fn rule(rule: &RuleConfig) -> Value {
         RuleKind::Regex { regex, replace } => json!({"regex": regex.as_str(), "replace": replace}),
         RuleKind::E164 { region } => json!({"e164": region}),
         RuleKind::Table(path) => {
-            let digest = std::fs::read(path).ok().map(|content| {
-                let hash = Sha256::digest(content);
-                hash.iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<String>()
-            });
+            let digest = std::fs::read(path)
+                .ok()
+                .map(|content| hex(&Sha256::digest(content)));
             json!({"table": path.to_string_lossy(), "sha256": digest})
         }
         RuleKind::Drop => json!({"drop": true}),

@@ -215,6 +215,8 @@ fn fill(
     let sql = |error| LedgerError::opening(path, error);
     fault::point!("ledger.create.file", sql);
     let mut db = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Nobody sees this file before it is complete; it is made durable as a whole, once, before it gets its name.
+    db.pragma_update(None, "synchronous", "OFF").map_err(sql)?;
     // Both stand in the header, which is compared with what it should be.
     db.pragma_update(None, "page_size", 4096).map_err(sql)?;
     let mode: String = db

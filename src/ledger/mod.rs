@@ -37,6 +37,7 @@ mod runs;
 mod schema;
 mod selection;
 mod store;
+mod stretches;
 mod survey;
 mod watch;
 
@@ -60,6 +61,7 @@ pub use record::WORDS;
 pub use runs::{Run, RunId, RunRecord, RunStart};
 pub use selection::Selection;
 pub use store::Access;
+pub use stretches::{OnRecord, Stretch};
 pub use survey::{Besides, Surveyed, SurveyedForm, Surveyor};
 
 use chrono::NaiveDate;

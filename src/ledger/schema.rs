@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_rebuild.sql"),
     include_str!("migrations/0003_form.sql"),
     include_str!("migrations/0004_keys_in_time.sql"),
+    include_str!("migrations/0005_stretches.sql"),
 ];
 
 /// The schema's version: the number of the last migration.

@@ -4,8 +4,10 @@
 //! What many runs came to is the report's business: [`figures`] adds up what the ledger holds, [`summary`] says it in
 //! words, [`page`] shows it as one HTML page.
 
+use std::ops::AddAssign;
+
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub mod csv;
 pub mod exit;
@@ -137,7 +139,7 @@ pub struct WindowText {
 }
 
 /// Rows: `read = skipped + merged + calls.total`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// Rows of the window.
     pub read: u64,
@@ -148,7 +150,7 @@ pub struct Rows {
 }
 
 /// Rows left out, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// `dst` shorter than `select.min_destination_length`.
     pub short_destination: u64,
@@ -162,6 +164,20 @@ pub struct Skipped {
     pub dropped_by_rule: u64,
     /// Start or duration could not be read.
     pub invalid: u64,
+}
+
+impl AddAssign for Rows {
+    fn add_assign(&mut self, more: Self) {
+        self.read += more.read;
+        self.merged += more.merged;
+        let skipped = &mut self.skipped;
+        skipped.short_destination += more.skipped.short_destination;
+        skipped.no_source += more.skipped.no_source;
+        skipped.disposition += more.skipped.disposition;
+        skipped.excluded += more.skipped.excluded;
+        skipped.dropped_by_rule += more.skipped.dropped_by_rule;
+        skipped.invalid += more.skipped.invalid;
+    }
 }
 
 impl Skipped {

@@ -4,21 +4,60 @@
 use std::ops::Range;
 
 use super::spool::{SLICE_BYTES, Spool, SpooledWindow, row_bytes, text_bytes};
-use super::{CdrRow, SLICE_ROWS, SourceError, StartCell};
+use super::{CdrRow, Digest, SLICE_ROWS, SourceError, StartCell};
 use crate::call::ColumnTime;
 
 /// Where rows go.
 pub(super) trait Sink: Send {
-    /// Takes one row.
+    /// Takes one row, and its number in a [`Digest`], where the statement asks for it.
     ///
     /// # Errors
     /// [`SourceError::Spool`]
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError>;
+    fn push(&mut self, row: CdrRow, number: Option<u64>) -> Result<(), SourceError>;
 }
 
 impl Sink for Vec<CdrRow> {
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+    fn push(&mut self, row: CdrRow, _number: Option<u64>) -> Result<(), SourceError> {
         Self::push(self, row);
+        Ok(())
+    }
+}
+
+/// Rows, and their numbers in a [`Digest`] beside them: as many as there are rows, or fewer where some have none.
+#[derive(Debug, Default)]
+pub(super) struct Numbered {
+    pub(super) rows: Vec<CdrRow>,
+    numbers: Vec<u64>,
+}
+
+impl Numbered {
+    /// The digest of the rows, where each has its number.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        let all = self.numbers.len() == self.rows.len();
+        let add = |sum: Digest, number: &u64| sum.and(*number);
+        all.then(|| self.numbers.iter().fold(Digest::default(), add))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.numbers.clear();
+    }
+
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.rows.append(&mut other.rows);
+        self.numbers.append(&mut other.numbers);
+    }
+}
+
+impl Sink for Numbered {
+    fn push(&mut self, row: CdrRow, number: Option<u64>) -> Result<(), SourceError> {
+        // Once one has none, those of others would stand beside the wrong rows.
+        if let Some(number) = number
+            && self.numbers.len() == self.rows.len()
+        {
+            self.numbers.push(number);
+        }
+        self.rows.push(row);
         Ok(())
     }
 }
@@ -67,7 +106,7 @@ impl Pace {
 /// The rows of one statement. What is beyond half a slice's bytes is drained and not kept: it is asked for again.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    pub(super) rows: Vec<CdrRow>,
+    pub(super) kept_rows: Numbered,
     kept: usize,
     seen: usize,
     bytes: usize,
@@ -76,18 +115,18 @@ pub(super) struct Piece {
 impl Piece {
     /// Whether there may be more than what was kept of a statement that was limited to `limit` rows and one.
     pub(super) fn is_cut(&self, limit: usize) -> bool {
-        self.seen > limit || self.rows.len() < self.seen
+        self.seen > limit || self.kept_rows.rows.len() < self.seen
     }
 }
 
 impl Sink for Piece {
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+    fn push(&mut self, row: CdrRow, number: Option<u64>) -> Result<(), SourceError> {
         self.seen += 1;
         // A few bytes more for the numbers and the frame around a row.
         self.bytes += text_bytes(&row) + 40;
         if self.kept < SLICE_BYTES / 2 {
             self.kept += row_bytes(&row);
-            self.rows.push(row);
+            self.kept_rows.push(row, number)?;
         }
         Ok(())
     }
@@ -124,7 +163,7 @@ impl Blocks {
 }
 
 impl Sink for Blocks {
-    fn push(&mut self, row: CdrRow) -> Result<(), SourceError> {
+    fn push(&mut self, row: CdrRow, _number: Option<u64>) -> Result<(), SourceError> {
         // What only reading shows to be outside need not go over the disk.
         if time(&row).is_some_and(|at| !self.window.contains(&at)) {
             return Ok(());
@@ -152,7 +191,8 @@ pub(super) enum Cut {
 }
 
 /// Cuts rows in the order of time before their last second, which may not be complete.
-pub(super) fn cut(rows: &mut Vec<CdrRow>, from: ColumnTime) -> Cut {
+pub(super) fn cut(numbered: &mut Numbered, from: ColumnTime) -> Cut {
+    let rows = &mut numbered.rows;
     let last = rows.iter().filter_map(time).max();
     let Some(last) = last else {
         return Cut::Nowhere;
@@ -165,6 +205,7 @@ pub(super) fn cut(rows: &mut Vec<CdrRow>, from: ColumnTime) -> Cut {
         .position(|row| time(row).is_some_and(|at| at >= last));
     // By position, not by time: rows without a readable time come again exactly where the server sorts them.
     rows.truncate(first_of_last.unwrap_or(rows.len()));
+    numbered.numbers.truncate(rows.len());
     if rows.is_empty() {
         return Cut::OneSecond(last);
     }
@@ -200,7 +241,7 @@ mod tests {
         let mut piece = Piece::default();
         for second in 0..rows {
             let second = i64::try_from(second).unwrap();
-            piece.push(row(second, text)).unwrap();
+            piece.push(row(second, text), None).unwrap();
         }
         piece
     }
@@ -211,7 +252,8 @@ mod tests {
         assert_eq!(pace.rows(), SLICE_ROWS);
         let long = piece(1000, 64 << 10);
         assert!(long.is_cut(SLICE_ROWS), "what is beyond 4 MiB is not kept");
-        assert!(long.rows.len() < 70, "{}", long.rows.len());
+        let kept = long.kept_rows.rows.len();
+        assert!(kept < 70, "{kept}");
         pace.learn(&long);
         assert_eq!(pace.rows(), 63);
         for more in [126, 252, 504] {
@@ -231,17 +273,29 @@ mod tests {
 
     #[test]
     fn a_piece_is_cut_before_its_last_second() {
-        let at = |seconds: &[i64]| seconds.iter().map(|&s| row(s, 1)).collect::<Vec<_>>();
+        let at = |seconds: &[i64]| {
+            let mut rows = Numbered::default();
+            for &second in seconds {
+                rows.push(row(second, 1), Some(second.unsigned_abs()))
+                    .unwrap();
+            }
+            rows
+        };
         let from = ColumnTime(5);
         let mut rows = at(&[5, 6, 7, 7]);
         assert_eq!(cut(&mut rows, from), Cut::At(ColumnTime(7)));
-        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.rows.len(), 2);
+        let digest = Digest { rows: 2, sum: 11 };
+        assert_eq!(rows.digest(), Some(digest), "what was cut is not counted");
+        rows.push(row(8, 1), None).unwrap();
+        rows.push(row(9, 1), Some(9)).unwrap();
+        assert_eq!(rows.digest(), None, "one has no number");
         assert_eq!(
             cut(&mut at(&[5, 5]), from),
             Cut::OneSecond(ColumnTime(5)),
             "it may hold more"
         );
         assert_eq!(cut(&mut at(&[9, 9]), from), Cut::OneSecond(ColumnTime(9)));
-        assert_eq!(cut(&mut Vec::new(), from), Cut::Nowhere);
+        assert_eq!(cut(&mut Numbered::default(), from), Cut::Nowhere);
     }
 }

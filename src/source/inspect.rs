@@ -61,12 +61,11 @@ impl Chosen {
     /// Four units for each character that is kept, and one more: a server that counts bytes then gives more characters
     /// than are kept of every text that has more, whatever its encoding, so that nothing is shortened unnoticed.
     #[must_use]
-    pub fn select_list(&self, write: impl Fn(&ColumnFound, usize) -> String) -> String {
+    pub fn select_list(&self, write: impl Fn(&ColumnFound, usize) -> String) -> Vec<String> {
         let columns = self.columns.iter().zip(&self.slots);
         columns
             .map(|(column, slot)| write(column, 4 * slot.longest() + 1))
-            .collect::<Vec<_>>()
-            .join(", ")
+            .collect()
     }
 
     /// Builds one row from its cells, asked for by position in the SELECT list.

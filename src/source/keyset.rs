@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use futures_util::future::BoxFuture;
 
-use super::gather::{Blocks, Cut, Pace, Piece, Sink, cut};
+use super::gather::{Blocks, Cut, Numbered, Pace, Piece, Sink, cut};
 use super::inspect::{Chosen, FIRST_SECOND, LAST_SECOND, stamp};
 use super::spool::{SLICE_BYTES, SpooledWindow, row_bytes};
 use super::{
-    CallSource, CdrRow, SLICE_ROWS, Slice, SourceError, SourceProfile, StartCell, TimeIndex,
-    Undated,
+    CallSource, CdrRow, Digest, SLICE_ROWS, Slice, SourceError, SourceProfile, StartCell,
+    TimeIndex, Undated,
 };
 use crate::call::{ColumnTime, TimeKind};
 use crate::fault;
@@ -38,6 +38,12 @@ pub(super) trait Dialect: Send {
         pass: bool,
         sink: &'a mut dyn Sink,
     ) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Runs a statement that selects two texts; `None` where it gives none. Asked only where [`Layout::number`] is there.
+    fn pair(
+        &mut self,
+        statement: Statement,
+    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>>;
 
     /// Runs a statement that selects one whole number.
     fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>>;
@@ -107,6 +113,9 @@ pub(super) struct Layout {
     pub(super) clock: Clock,
     /// The SELECT list.
     pub(super) select: String,
+    /// A row's number in a [`Digest`], as SQL: a whole number of 64 bits made of all of `select`; `None` where the server has
+    /// no cheap function for it.
+    pub(super) number: Option<String>,
     /// Whether a statement keeps the table's writers waiting until its last row is taken.
     pub(super) locks_writers: bool,
     /// The table.
@@ -127,6 +136,13 @@ impl Layout {
             TimeIndex::Usable(_) => self.clock != Clock::InstantText,
             TimeIndex::Missing(_) | TimeIndex::File => false,
         }
+    }
+
+    /// A row's number in a [`Digest`], where digests are worth asking for: only the index finds a stretch cheaply, and who
+    /// keeps writers waiting is not asked for more than the rows.
+    fn digested(&self) -> Option<&str> {
+        let cheap = self.indexed() && self.clock != Clock::Text && !self.locks_writers;
+        self.number.as_deref().filter(|_| cheap)
     }
 
     fn place(&self, number: usize) -> String {
@@ -194,13 +210,29 @@ impl Layout {
     fn slice(&self, window: &Range<ColumnTime>, limit: Option<usize>) -> Statement {
         let (condition, bounds) = self.window(window);
         let limit = limit.map_or_else(String::new, |rows| format!(" LIMIT {rows}"));
+        let number = self
+            .digested()
+            .map_or_else(String::new, |number| format!(", {number}"));
         Statement {
             sql: format!(
-                "SELECT {} FROM {} WHERE {condition} ORDER BY {}{limit}",
+                "SELECT {}{number} FROM {} WHERE {condition} ORDER BY {}{limit}",
                 self.select, self.indexed_table, self.time
             ),
             bounds,
         }
+    }
+
+    /// How many rows of a window there are, and the sum of their numbers, both as text; `None` where they have none.
+    fn digest(&self, window: &Range<ColumnTime>) -> Option<Statement> {
+        let number = self.digested()?;
+        let (condition, bounds) = self.window(window);
+        Some(Statement {
+            sql: format!(
+                "SELECT CAST(COUNT(*) AS CHAR(40)), CAST(SUM({number}) AS CHAR(60)) FROM {} WHERE {condition}",
+                self.indexed_table
+            ),
+            bounds,
+        })
     }
 
     /// Everything of a window and what belongs to no window, in any order.
@@ -243,8 +275,14 @@ pub(super) struct Table<D> {
     dialect: D,
     layout: Option<Layout>,
     pace: Pace,
+    /// Most rows of the next slice.
+    reach: usize,
     state: State,
 }
+
+/// Rows of a window's first slice. A run sends nothing before it has read a slice and put its intents on record, so the
+/// first one is small, and each has four times the rows of the one before until they are full.
+const FIRST_SLICE: usize = 64;
 
 enum State {
     /// Nothing is left, or nothing was opened.
@@ -261,6 +299,7 @@ impl<D: Dialect> Table<D> {
             dialect,
             layout: None,
             pace: Pace::full(),
+            reach: FIRST_SLICE,
             state: State::Done,
         }
     }
@@ -288,6 +327,7 @@ impl<D: Dialect> Table<D> {
             Some(layout) if layout.locks_writers => Pace::gentle(),
             Some(_) | None => Pace::full(),
         };
+        self.reach = FIRST_SLICE;
         self.state = State::Indexed(window);
         Ok(())
     }
@@ -331,12 +371,12 @@ impl<D: Dialect> Table<D> {
             return Ok(None);
         }
         fault::point!("source.slice");
-        let mut rows = Vec::new();
+        let mut numbered = Numbered::default();
         let mut bytes = 0;
         let mut until = window.start;
         // Nothing is kept of a slice that fails half-way: it is read again from its beginning.
         while until < window.end
-            && rows.len() + self.pace.rows() <= SLICE_ROWS
+            && numbered.rows.len() + self.pace.rows().min(self.reach) <= self.reach
             && bytes < SLICE_BYTES / 2
         {
             let Some((more, end)) = self.next_piece(until..window.end).await? else {
@@ -350,16 +390,18 @@ impl<D: Dialect> Table<D> {
                     State::Done | State::Indexed(_) => Ok(None),
                 };
             };
-            bytes += more.iter().map(row_bytes).sum::<usize>();
-            rows.extend(more);
+            bytes += more.rows.iter().map(row_bytes).sum::<usize>();
+            numbered.append(more);
             until = end;
         }
         let slice = Slice {
             from: window.start,
             until,
-            rows: within_slice(rows, &(window.start..until)),
+            digest: numbered.digest(),
+            rows: within_slice(numbered.rows, &(window.start..until)),
         };
         fault::point!("source.slice_read");
+        self.reach = (self.reach * 4).min(SLICE_ROWS);
         self.state = State::Indexed(until..window.end);
         Ok(Some(slice))
     }
@@ -369,9 +411,9 @@ impl<D: Dialect> Table<D> {
     async fn next_piece(
         &mut self,
         left: Range<ColumnTime>,
-    ) -> Result<Option<(Vec<CdrRow>, ColumnTime)>, SourceError> {
+    ) -> Result<Option<(Numbered, ColumnTime)>, SourceError> {
         let layout = self.layout.as_ref().expect("opened after inspection");
-        let mut limit = self.pace.rows();
+        let mut limit = self.pace.rows().min(self.reach);
         loop {
             let mut piece = Piece::default();
             let statement = layout.slice(&left, Some(limit + 1));
@@ -380,9 +422,9 @@ impl<D: Dialect> Table<D> {
                 .await?;
             self.pace.learn(&piece);
             if !piece.is_cut(limit) {
-                return Ok(Some((piece.rows, left.end)));
+                return Ok(Some((piece.kept_rows, left.end)));
             }
-            let mut rows = piece.rows;
+            let mut rows = piece.kept_rows;
             match cut(&mut rows, left.start) {
                 Cut::At(second) => return Ok(Some((rows, second))),
                 Cut::OneSecond(second) => {
@@ -399,6 +441,15 @@ impl<D: Dialect> Table<D> {
                 Cut::Nowhere => return Ok(None),
             }
         }
+    }
+
+    async fn digest_of(&mut self, range: Range<ColumnTime>) -> Result<Option<Digest>, SourceError> {
+        let Some(statement) = self.look().await?.digest(&range) else {
+            return Ok(None);
+        };
+        fault::point!("source.digest");
+        let pair = self.dialect.pair(statement).await?;
+        Ok(pair.and_then(|(rows, sum)| digest(rows.trim(), sum.trim())))
     }
 
     async fn count_undated(&mut self) -> Result<Undated, SourceError> {
@@ -457,6 +508,19 @@ impl<D: Dialect> CallSource for Table<D> {
         Box::pin(self.next_slice())
     }
 
+    fn digests(&self) -> bool {
+        self.layout
+            .as_ref()
+            .is_some_and(|layout| layout.digested().is_some())
+    }
+
+    fn digest(
+        &mut self,
+        range: Range<ColumnTime>,
+    ) -> BoxFuture<'_, Result<Option<Digest>, SourceError>> {
+        Box::pin(self.digest_of(range))
+    }
+
     fn undated(&mut self) -> BoxFuture<'_, Result<Undated, SourceError>> {
         Box::pin(self.count_undated())
     }
@@ -472,6 +536,21 @@ impl<D: Dialect> CallSource for Table<D> {
     fn latest(&mut self, limit: usize) -> BoxFuture<'_, Result<Option<Vec<CdrRow>>, SourceError>> {
         Box::pin(self.newest(limit))
     }
+}
+
+/// Reads what [`Layout::digest`] selects. A sum of no rows is NULL; one of signed numbers may be negative.
+fn digest(rows: &str, sum: &str) -> Option<Digest> {
+    let sum: i128 = if sum.is_empty() { 0 } else { sum.parse().ok()? };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "modulo 2^64 is what is meant"
+    )]
+    let sum = sum as u64;
+    Some(Digest {
+        rows: rows.parse().ok()?,
+        sum,
+    })
 }
 
 /// Most examples of rows that belong to no window.

@@ -107,6 +107,39 @@ pub struct Slice {
     pub until: ColumnTime,
     /// The rows.
     pub rows: Vec<CdrRow>,
+    /// What the source says of all of them as one, where it can.
+    pub digest: Option<Digest>,
+}
+
+/// Rows as one: what a server can compute of a stretch of its table without sending it. Equal digests mean equal rows, as
+/// far as cdrelay reads them, in whatever order: each row has a 64-bit number made of all columns that are read, and equal
+/// rows do not cancel out. Digests of neighbours add up to that of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Digest {
+    /// How many rows.
+    pub rows: u64,
+    /// The sum of their numbers, modulo 2^64.
+    pub sum: u64,
+}
+
+impl Digest {
+    /// With one more row.
+    #[must_use]
+    pub fn and(self, row: u64) -> Self {
+        Self {
+            rows: self.rows + 1,
+            sum: self.sum.wrapping_add(row),
+        }
+    }
+
+    /// Of both stretches.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            sum: self.sum.wrapping_add(other.sum),
+        }
+    }
 }
 
 /// What [`CallSource::probe`] found.
@@ -208,6 +241,24 @@ pub trait CallSource: Send {
     /// # Errors
     /// [`SourceError`]
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Slice>, SourceError>>;
+
+    /// Whether slices come with a [`Digest`], and [`CallSource::digest`] gives one. `probe` has been called before.
+    fn digests(&self) -> bool {
+        false
+    }
+
+    /// The digest of everything with `from <= start < until`, which the server computes from the rows as they are now.
+    /// Asked only where [`CallSource::digests`] says so.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn digest(
+        &mut self,
+        range: Range<ColumnTime>,
+    ) -> BoxFuture<'_, Result<Option<Digest>, SourceError>> {
+        let _ = range;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// How many rows carry no usable start, and so belong to no window, with up to five examples (their `uniqueid`).
     ///

@@ -89,13 +89,26 @@ impl Dialect for Postgresql {
                     .await?
                     .map_err(fail)?
                 {
-                    sink.push(layout.chosen.row(kind, |at| cell(&row, at)).map_err(fail)?)?;
+                    let number = row.try_get::<i64, _>(layout.chosen.columns().len()).ok();
+                    let read = layout.chosen.row(kind, |at| cell(&row, at));
+                    sink.push(read.map_err(fail)?, number.map(i64::cast_unsigned))?;
                 }
                 drop(rows);
                 Ok(connection)
             });
             self.connection = Some(drained.await?);
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn pair(
+        &mut self,
+        statement: Statement,
+    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>> {
+        async {
+            let row = self.first_row(statement).await?;
+            Ok(row.and_then(|row| Some((cell(&row, 0).ok()?.text(), cell(&row, 1).ok()?.text()))))
         }
         .boxed()
     }
@@ -270,6 +283,9 @@ impl Postgresql {
                 _ => format!("left({name}::text, {reach})"),
             }
         });
+        let release = version.first().map_or("", |row| row[0].as_str());
+        let number = has_extended_hashes(release).then(|| row_number(&select));
+        let select = select.join(", ");
         // Asks for the right to read every column, before a run depends on it.
         let none = format!("SELECT {select} FROM {quoted_table} LIMIT 0");
         self.texts(connection, &none, &[]).await?;
@@ -280,10 +296,7 @@ impl Postgresql {
         }
         Ok(Layout {
             profile: SourceProfile {
-                server: format!(
-                    "PostgreSQL {}",
-                    version.first().map_or("", |row| row[0].as_str())
-                ),
+                server: format!("PostgreSQL {release}"),
                 time: clock.kind(),
                 columns: chosen.columns().to_vec(),
                 extra: chosen.extra().to_vec(),
@@ -301,6 +314,7 @@ impl Postgresql {
             chosen,
             clock,
             select,
+            number,
             locks_writers: false,
             indexed_table: quoted_table.clone(),
             table: quoted_table,
@@ -454,6 +468,24 @@ fn bound(statement: Statement) -> sqlx::query::Query<'static, Postgres, PgArgume
         };
     }
     query
+}
+
+/// Whether this release has 64-bit hashes of text: all since 11 (release notes of PostgreSQL 11, E.23.3.3).
+fn has_extended_hashes(release: &str) -> bool {
+    let major = release.split(|c: char| !c.is_ascii_digit()).next();
+    major.and_then(|major| major.parse::<u32>().ok()) >= Some(11)
+}
+
+/// A row's number in a digest: a hash of all columns, as text.
+fn row_number(select: &[String]) -> String {
+    let columns: Vec<String> = select
+        .iter()
+        .map(|column| format!("coalesce(({column})::text, E'\\x1E')"))
+        .collect();
+    format!(
+        "hashtextextended(concat_ws(E'\\x1F', {}), 0)",
+        columns.join(", ")
+    )
 }
 
 /// Whether a type such as `character varying(80)` says that nothing longer than `reach` can come.

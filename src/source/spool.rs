@@ -213,6 +213,7 @@ impl SpooledWindow {
                     from,
                     until: start,
                     rows,
+                    digest: None,
                 });
             }
             if full && boundary > 0 {
@@ -221,6 +222,7 @@ impl SpooledWindow {
                     from,
                     until: second,
                     rows,
+                    digest: None,
                 });
             }
             if start != second {
@@ -235,6 +237,7 @@ impl SpooledWindow {
             from,
             until: self.window.end,
             rows,
+            digest: None,
         })
     }
 }
@@ -508,6 +511,7 @@ mod tests {
             from: ColumnTime(5),
             until: ColumnTime(9),
             rows: Vec::new(),
+            digest: None,
         };
         assert_eq!(drain(&mut spooled), [empty]);
         let mut spooled = Spool::new().unwrap().finish(window(9, 9)).unwrap();

@@ -110,7 +110,7 @@ impl Dialect for SqliteFile {
                             other => other,
                         })
                     });
-                    sink.push(row.map_err(fail)?)?;
+                    sink.push(row.map_err(fail)?, None)?;
                     fault::point!("source.row");
                 }
                 drop(rows);
@@ -121,6 +121,14 @@ impl Dialect for SqliteFile {
             Ok(())
         }
         .boxed()
+    }
+
+    fn pair(
+        &mut self,
+        _statement: Statement,
+    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>> {
+        // SQLite has no such function, and reads rows as fast as it could add them up.
+        async { Ok(None) }.boxed()
     }
 
     fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>> {
@@ -277,7 +285,8 @@ impl SqliteFile {
         let select = chosen.select_list(|found, reach| {
             let name = quoted(&found.column);
             format!("CASE WHEN octet_length({name}) > {reach} THEN substr({name}, 1, {reach}) ELSE {name} END")
-        });
+        })
+        .join(", ");
         let mut notes = Vec::new();
         if is_view {
             notes.push(format!(
@@ -308,6 +317,7 @@ impl SqliteFile {
             chosen,
             clock,
             select,
+            number: None,
             locks_writers: false,
             indexed_table: quoted_table.clone(),
             table: quoted_table,

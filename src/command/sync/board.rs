@@ -3,7 +3,10 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::{Add, Sub};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::ledger::{Entry, State};
@@ -31,10 +34,8 @@ pub(super) struct Figures {
     pub(super) calls: Calls,
     /// Rows, as the intake counted them.
     pub(super) rows: Rows,
-    /// Rows of calls that a rule drops.
-    pub(super) dropped_rows: u64,
-    /// Of those, rows that the intake had counted as merged.
-    pub(super) dropped_merged: u64,
+    /// What rules drop.
+    pub(super) dropped: Dropped,
     /// Identities folded into another.
     pub(super) collisions: u64,
     /// Known calls that would look different today.
@@ -64,6 +65,37 @@ pub(super) struct Figures {
     /// Numbers that unmatched calls are asked about again for.
     pub(super) numbers: Numbers,
     progress: Progress,
+}
+
+/// Rows of calls that a rule drops.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Dropped {
+    /// All of them.
+    pub(super) rows: u64,
+    /// Of those, rows that the intake had counted as merged.
+    pub(super) merged: u64,
+}
+
+impl Add for Dropped {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            rows: self.rows + more.rows,
+            merged: self.merged + more.merged,
+        }
+    }
+}
+
+impl Sub for Dropped {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            rows: self.rows - before.rows,
+            merged: self.merged - before.merged,
+        }
+    }
 }
 
 /// What is known in this run about numbers of unmatched calls, by the hash of the number.
@@ -162,8 +194,8 @@ impl Numbers {
 impl Figures {
     /// A rule drops this call: its rows count as skipped, those that the intake had counted as merged too.
     pub(super) fn drop_call(&mut self, call: &Call) {
-        self.dropped_rows += u64::from(call.rows);
-        self.dropped_merged += u64::from(call.rows.saturating_sub(1));
+        self.dropped.rows += u64::from(call.rows);
+        self.dropped.merged += u64::from(call.rows.saturating_sub(1));
     }
 }
 
@@ -173,8 +205,7 @@ impl Board {
             figures: RefCell::new(Figures {
                 calls: Calls::default(),
                 rows: Rows::default(),
-                dropped_rows: 0,
-                dropped_merged: 0,
+                dropped: Dropped::default(),
                 collisions: 0,
                 drift: 0,
                 missing: Missing::default(),
@@ -201,6 +232,11 @@ impl Board {
 
     pub(super) fn progress(&self) -> Ref<'_, Progress> {
         Ref::map(self.figures.borrow(), |figures| &figures.progress)
+    }
+
+    /// What rules have dropped so far.
+    pub(super) fn dropped(&self) -> Dropped {
+        self.figures.borrow().dropped
     }
 
     /// Rows went by.
@@ -243,9 +279,9 @@ impl Board {
     pub(super) fn report(&self, mut report: RunReport) -> RunReport {
         let figures = self.figures.borrow();
         report.rows = figures.rows;
-        report.rows.skipped.dropped_by_rule += figures.dropped_rows;
+        report.rows.skipped.dropped_by_rule += figures.dropped.rows;
         // A folded call takes one place among the merged rows; its own legs have theirs already.
-        report.rows.merged = report.rows.merged - figures.dropped_merged + figures.collisions;
+        report.rows.merged = report.rows.merged - figures.dropped.merged + figures.collisions;
         report.calls = figures.calls;
         report.calls.pending += figures.handed - figures.answered;
         report.calls.total = report.calls.sum();
@@ -259,19 +295,24 @@ impl Board {
 
 /// The state of an entry as the report's `calls` counts it where nothing is sent.
 pub(super) fn resting(figures: &mut Figures, state: State) {
+    all_resting(figures, state, 1);
+}
+
+/// As [`resting`], for so many of one state.
+pub(super) fn all_resting(figures: &mut Figures, state: State, many: u64) {
     match state {
-        State::Delivered => figures.calls.unchanged += 1,
+        State::Delivered => figures.calls.unchanged += many,
         State::Rejected => {
-            figures.calls.unchanged += 1;
-            figures.resting_rejected += 1;
+            figures.calls.unchanged += many;
+            figures.resting_rejected += many;
         }
         State::Unmatched => {
-            figures.calls.unchanged += 1;
-            figures.resting_unmatched += 1;
+            figures.calls.unchanged += many;
+            figures.resting_unmatched += many;
         }
-        State::Withdrawn => figures.calls.withdrawn += 1,
-        State::Held => figures.calls.held += 1,
-        State::Pending | State::InFlight => figures.calls.pending += 1,
+        State::Withdrawn => figures.calls.withdrawn += many,
+        State::Held => figures.calls.held += many,
+        State::Pending | State::InFlight => figures.calls.pending += many,
     }
 }
 

@@ -3,8 +3,10 @@
 mod answers;
 mod board;
 mod collisions;
+mod course;
 mod due;
 mod judge;
+mod known;
 mod last;
 mod missing;
 mod overdue;

@@ -84,6 +84,7 @@ impl Stage<'_> {
         let progress = Progress::new(context.shows_progress());
         let board = Board::new(progress);
         let pipeline = Pipeline {
+            config,
             ledger,
             board: &board,
             run,

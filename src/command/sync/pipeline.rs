@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use super::answers::COMMIT;
 use super::board::Board;
-use super::last::Last;
 use super::slice::{Due, Ticket};
 use crate::agi::channels::Channels;
+use crate::config::Config;
 use crate::delivery::{self, Ending, Limits, Parcel, Stop, Summary};
 use crate::fault;
 use crate::intake::Intake;
@@ -44,13 +44,15 @@ pub(super) struct Pipeline<'a> {
     /// Most intents that are on record without an answer; `None`: those of a slice. On a CRM without keys each of them is
     /// in doubt when the run is killed.
     pub(super) most_open: Option<usize>,
+    /// What rows are read and understood by.
+    pub(super) config: &'a Config,
     /// When reading ends, done or not; `None`: when it is done.
     pub(super) read_until: Option<Instant>,
 }
 
 /// How far the reading went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
+pub(super) enum Extent {
     /// Through the whole window.
     Whole,
     /// As far as time allowed.
@@ -67,7 +69,7 @@ pub(super) struct Way<'a> {
 }
 
 /// What ends the reading early.
-enum Halt {
+pub(super) enum Halt {
     Source(SourceError),
     Ledger(LedgerError),
 }
@@ -160,76 +162,9 @@ impl Pipeline<'_> {
         done
     }
 
-    async fn read_window(
-        &self,
-        intake: &mut Intake<'_>,
-        undated: bool,
-        way: &Way<'_>,
-        mut recorded: watch::Receiver<u64>,
-    ) -> Result<Extent, Halt> {
-        if undated {
-            match self.in_time(intake.count_undated()).await {
-                Ok(counted) => counted?,
-                Err(extent) => return Ok(extent),
-            }
-        }
-        let mut last = Last::default();
-        let kind = intake.clock().kind();
-        // All starts before this one were looked at.
-        let window = intake.column_window();
-        let mut seen = window.start;
-        let (reader, sorter) = intake.halves();
-        let mut next = self.in_time(reader.next()).await;
-        loop {
-            let slice = match next {
-                Ok(Ok(Some(slice))) => slice,
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => return Err(error.into()),
-                Err(extent) => return Ok(extent),
-            };
-            fault::moment!("sync.slice_read");
-            // Nobody else fills that place, so it is still free when the slice is planned: of all slices only the one
-            // that is being sent, this one and the next are in memory. A closed channel has a word of its own below.
-            let room = async {
-                let _ = way.parcels.reserve().await;
-            };
-            if let Err(extent) = self.in_time(room).await {
-                return Ok(extent);
-            }
-            // When sending has ended by itself, the rest is still planned and counted, so that the report says what is
-            // missing. Asked here, in one breath with the stop: where one comes later, the slice goes on record.
-            let sending = !way.parcels.is_closed();
-            let missing_from = seen..slice.until;
-            seen = seen.max(slice.until);
-            // The source goes on while the rows are sorted and the ledger is asked: it is asked for the next slice first.
-            // Where the ledger fails, the source is not waited for.
-            let (ahead, ()) = tokio::try_join!(
-                biased;
-                async { Ok::<_, LedgerError>(self.in_time(reader.next()).await) },
-                async {
-                    let batch = sorter.batch(slice);
-                    let rows = batch.rows;
-                    self.note_missing(missing_from, Some(&batch)).await?;
-                    let due = self.plan(kind, batch, sending, &mut last).await?;
-                    fault::moment!("sync.slice_planned");
-                    self.board.rows_done(rows);
-                    self.dispatch(way, &mut recorded, due).await
-                },
-            )?;
-            next = ahead;
-        }
-        if seen < window.end {
-            self.note_missing(seen..window.end, None).await?;
-        }
-        fault::moment!("sync.window_read");
-        self.follow_up(way, &mut recorded).await?;
-        self.send_last(way, &mut recorded, last).await?;
-        Ok(Extent::Whole)
-    }
-
     /// Waits for the source, but not beyond a signal or the end of the run: a statement that hangs must not keep it.
     /// The source is not used any more after that.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Extent> {
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Extent> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
@@ -290,7 +225,7 @@ impl Pipeline<'_> {
 
     /// When every call that was sent ahead for its number is answered: sends the others of the numbers that matched,
     /// and notes for those of the numbers that did not that they were asked about.
-    async fn follow_up(
+    pub(super) async fn follow_up(
         &self,
         way: &Way<'_>,
         recorded: &mut watch::Receiver<u64>,
@@ -316,7 +251,7 @@ impl Pipeline<'_> {
         if way.parcels.is_closed() {
             return Ok(());
         }
-        let due: Vec<Due> = matched.into_iter().filter_map(Due::follower).collect();
+        let due: Vec<Due> = matched.into_iter().filter_map(Due::again).collect();
         {
             let mut figures = self.board.figures();
             let n = due.len() as u64;

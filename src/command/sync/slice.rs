@@ -1,7 +1,8 @@
 //! What a slice comes to: which calls are due, which are folded or dropped, and their intents on record.
 
-use super::board::{Turn, resting};
+use super::board::{Figures, Turn, resting};
 use super::collisions::Fresh;
+use super::known::Known;
 use super::last::Last;
 use super::pipeline::Pipeline;
 use super::told;
@@ -28,14 +29,17 @@ pub(super) struct Ticket {
 }
 
 impl Pipeline<'_> {
-    /// Plans one slice: gives what is due. What goes last is put aside.
+    /// Plans one slice: gives what is due, and what the slice comes to where it need not be read again. What goes last is
+    /// put aside.
     pub(super) async fn plan(
         &self,
         kind: TimeKind,
         batch: Batch,
         sending: bool,
         last: &mut Last,
-    ) -> Result<Vec<Due>, LedgerError> {
+    ) -> Result<(Vec<Due>, Option<Known>), LedgerError> {
+        let mut known = Known::of(&batch);
+        let dropped_before = self.board.dropped();
         let recorded = self.recorded_collisions(batch.from..batch.until).await?;
         // Who was folded and has no row any more is not kept out by anybody.
         let stale: Vec<Identity> = recorded
@@ -46,7 +50,13 @@ impl Pipeline<'_> {
         if !stale.is_empty() {
             self.ledger.forget_collisions(stale).await?;
         }
-        let mut plans = Plans::default();
+        if !recorded.is_empty() {
+            known = None;
+        }
+        let mut plans = Plans {
+            known,
+            ..Plans::default()
+        };
         // After the rows were read, not before.
         let told = self.told.now().map_err(told::unusable)?;
         let (candidates, standings) = self.ledger.standings(batch.calls).await?;
@@ -58,32 +68,44 @@ impl Pipeline<'_> {
             drifts,
             dropped,
             open: _,
-            mut due,
+            due,
             fresh,
+            mut known,
         } = plans;
+        let unfolded = fresh.len();
         let fresh = if self.keyed {
             self.fold_collisions(kind, fresh, recorded).await?
         } else {
             fresh
         };
+        if fresh.len() < unfolded {
+            known = None;
+        }
         if !drifts.is_empty() {
             self.ledger.record_drift(drifts).await?;
         }
         if !dropped.is_empty() {
             self.ledger.record_dropped(dropped).await?;
         }
-        due.extend(fresh.into_iter().map(Due::fresh));
-        due.sort_by(|a, b| a.intent.identity.cmp(&b.intent.identity));
-        {
-            let mut figures = self.board.figures();
-            figures.handed += due.len() as u64;
-            figures.stuck += due.iter().filter(|due| due.is_stuck()).count() as u64;
+        if let Some(known) = &mut known {
+            known.counts.dropped = self.board.dropped() - dropped_before;
         }
-        Ok(if sending {
+        let fresh = fresh.into_iter().map(Due::fresh);
+        let due = due.into_iter().chain(fresh).collect();
+        Ok((self.hand_on(due, sending, last), known))
+    }
+
+    /// Counts calls as handed to delivery, and gives those that are sent now, in order.
+    pub(super) fn hand_on(&self, mut due: Vec<Due>, sending: bool, last: &mut Last) -> Vec<Due> {
+        due.sort_by(|a, b| a.intent.identity.cmp(&b.intent.identity));
+        let mut figures = self.board.figures();
+        figures.handed += due.len() as u64;
+        figures.stuck += due.iter().filter(|due| due.is_stuck()).count() as u64;
+        if sending {
             last.put_aside(due)
         } else {
             Vec::new()
-        })
+        }
     }
 
     /// Puts the intents on record, and gives the parcels; see [`Pipeline::dispatch`].
@@ -120,10 +142,14 @@ impl Pipeline<'_> {
         let Candidate { call, today } = candidate;
         let today_hash = match (&today, &standing) {
             (Today::Wire(wire), Some(_)) => Some(wire.content_hash()),
+            (Today::Wire(wire), None) if plans.known.is_some() => Some(wire.content_hash()),
             // Of a call that is not known, it only matters whether there is a form.
             (Today::Wire(_), None) => Some(0),
             (Today::Dropped, _) => None,
         };
+        if let (Some(known), Some(hash)) = (&mut plans.known, today_hash) {
+            known.add(hash);
+        }
         let decision = plan(standing, today_hash, &self.plan);
         let mut figures = self.board.figures();
         if let Some(standing) = &standing {
@@ -135,6 +161,7 @@ impl Pipeline<'_> {
         match (decision.action, standing, today) {
             // The CRM knows it from another place than its row.
             (Action::Send, None, Today::Wire(_)) if told.has(&call) => {
+                plans.known = None;
                 resting(&mut figures, State::Delivered);
             }
             (Action::Send, None, Today::Wire(wire)) => {
@@ -197,7 +224,7 @@ impl Pipeline<'_> {
             action,
         } = open;
         let mut figures = self.board.figures();
-        let Some(mut entry) = entry else {
+        let Some(entry) = entry else {
             // Nobody else writes the ledger: what stood there a moment ago is there.
             figures.drop_call(&call);
             return;
@@ -207,30 +234,41 @@ impl Pipeline<'_> {
                 let entry = Some(entry);
                 plans.fresh.push(Fresh { call, wire, entry });
             }
-            (Action::Resend, _) => match entry.wire.take() {
-                Some(wire) => plans.due.push(Due::again(call, &entry, wire)),
-                None => resting(&mut figures, entry.state),
-            },
-            (Action::Recheck, _) => {
-                let Some(wire) = entry.wire.clone() else {
-                    resting(&mut figures, entry.state);
-                    return;
-                };
-                let turn = figures.numbers.turn(wire.destination.as_str(), &entry);
-                match turn {
-                    Turn::Ahead | Turn::Alone => {
-                        entry.wire = None;
-                        let mut due = Due::again(call, &entry, wire);
-                        due.ticket.scout = turn == Turn::Ahead;
-                        plans.due.push(due);
-                    }
-                    Turn::Later => resting(&mut figures, entry.state),
-                }
-            }
+            (Action::Resend, _) => plans.due.extend(resend(&mut figures, entry)),
+            (Action::Recheck, _) => plans.due.extend(recheck(&mut figures, entry)),
             (
                 Action::Send | Action::Settled | Action::Withdrawn | Action::Held | Action::Dropped,
                 _,
             ) => figures.drop_call(&call),
+        }
+    }
+}
+
+/// A known call that is due, by its frozen form.
+pub(super) fn resend(figures: &mut Figures, entry: Entry) -> Option<Due> {
+    let state = entry.state;
+    let due = Due::again(entry);
+    if due.is_none() {
+        resting(figures, state);
+    }
+    due
+}
+
+/// An unmatched call whose number is to be asked about: it goes now, or waits for the verdict about another one's.
+pub(super) fn recheck(figures: &mut Figures, entry: Entry) -> Option<Due> {
+    let turn = match &entry.wire {
+        Some(wire) => figures.numbers.turn(wire.destination.as_str(), &entry),
+        None => Turn::Later,
+    };
+    match turn {
+        Turn::Ahead | Turn::Alone => {
+            let mut due = Due::again(entry)?;
+            due.ticket.scout = turn == Turn::Ahead;
+            Some(due)
+        }
+        Turn::Later => {
+            resting(figures, entry.state);
+            None
         }
     }
 }
@@ -255,6 +293,8 @@ struct Plans {
     due: Vec<Due>,
     /// Calls that the ledger does not know, or that are to be rebuilt.
     fresh: Vec<Fresh>,
+    /// What the calls come to, as long as nothing speaks against knowing them by it.
+    known: Option<Known>,
 }
 
 /// A call that is to be sent: its intent for the ledger, its form for the CRM.
@@ -284,19 +324,15 @@ impl Due {
                 known_id: None,
                 ..ticket
             },
-            intent: intent(call, Some(wire.clone())),
+            intent: Intent {
+                identity: call.identity,
+                wire: Some(wire.clone()),
+                instant: call.instant,
+                origin: call.origin,
+                disposition: call.disposition,
+            },
             wire,
             last_attempt: None,
-        }
-    }
-
-    /// A known call, by its frozen form.
-    fn again(call: Call, entry: &Entry, wire: WireForm) -> Self {
-        Self {
-            ticket: Ticket::of(entry),
-            intent: intent(call, None),
-            wire,
-            last_attempt: entry.last_attempt,
         }
     }
 
@@ -310,8 +346,8 @@ impl Due {
         self.last_attempt
     }
 
-    /// A call that waited for the verdict about its number.
-    pub(super) fn follower(mut entry: Entry) -> Option<Self> {
+    /// A known call, by its frozen form; `None` where it was not read along.
+    pub(super) fn again(mut entry: Entry) -> Option<Self> {
         let wire = entry.wire.take()?;
         Some(Self {
             ticket: Ticket::of(&entry),
@@ -338,15 +374,5 @@ impl Ticket {
             scout: false,
             unanswered: entry.unanswered,
         }
-    }
-}
-
-fn intent(call: Call, wire: Option<WireForm>) -> Intent {
-    Intent {
-        identity: call.identity,
-        wire,
-        instant: call.instant,
-        origin: call.origin,
-        disposition: call.disposition,
     }
 }

@@ -50,7 +50,7 @@ impl<D: Dialect> Table<D> {
         // Bounds the bytes as well.
         let mut rows = Piece::default();
         self.dialect.read(layout, some, true, &mut rows).await?;
-        for row in rows.rows {
+        for row in rows.kept_rows.rows {
             share_out(row, &windows, &mut found, limit);
         }
         Ok(found)
@@ -82,7 +82,7 @@ impl<D: Dialect> Table<D> {
             Err(SourceError::Unusable(_)) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let mut rows = rows.rows;
+        let mut rows = rows.kept_rows.rows;
         rows.reverse();
         Ok(Some(rows))
     }
