@@ -24,6 +24,7 @@ use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
 
+mod digest;
 mod order;
 
 /// A source that reads `source.url = "mysql://…"`. Nothing is connected yet.
@@ -98,7 +99,7 @@ impl Dialect for Mysql {
                     let forms = forms.of(&row);
                     let read = |at: usize| cell_of(&row, at, forms[at]);
                     let number = match forms.get(layout.chosen.columns().len()) {
-                        Some(_) => numbered(&read(forms.len() - 1).map_err(fail)?),
+                        Some(_) => digest::read(&read(forms.len() - 1).map_err(fail)?),
                         None => None,
                     };
                     sink.push(layout.chosen.row(kind, read).map_err(fail)?, number)?;
@@ -277,17 +278,7 @@ impl Mysql {
             }
         });
         let product = version.first().map_or("", |row| row[0].as_str());
-        let number = has_crc32c(product).then(|| {
-            let read = chosen.columns().iter().zip(&select);
-            row_number(read.map(|(found, written)| {
-                let column = columns.iter().find(|column| column[0] == found.column);
-                Numbered {
-                    written,
-                    nullable: column.is_none_or(|column| column[4] != "NO"),
-                    charset: column.map_or("", |column| column[5].as_str()),
-                }
-            }))
-        });
+        let number = digest::number(product, &chosen, &columns, &select);
         let select = select.join(", ");
         // Asks for the right to read every column, before a run depends on it.
         let none = format!("SELECT {select} FROM {quoted_table} LIMIT 0");
@@ -589,60 +580,6 @@ impl Forms {
             self.0 = row.columns().iter().map(Form::of).collect();
         }
         &self.0
-    }
-}
-
-/// Whether this product knows CRC32C: MariaDB since 10.8 (<https://mariadb.com/kb/en/crc32c/>), no MySQL. What all of them
-/// know and what tells as much, MD5, takes the server longer than sending the row.
-fn has_crc32c(product: &str) -> bool {
-    let mut parts = product.split(|c: char| !c.is_ascii_digit());
-    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok());
-    let version = (part(), part());
-    product.contains("MariaDB") && version >= (Some(10), Some(8))
-}
-
-/// A column as it goes into a row's number.
-struct Numbered<'a> {
-    /// How the SELECT list has it.
-    written: &'a str,
-    nullable: bool,
-    /// Its encoding; empty for what is no text.
-    charset: &'a str,
-}
-
-/// A row's number in a digest: two checksums by different polynomials over the bytes of all columns. What the server need
-/// not do for these columns is not asked of it: each function costs it as much as finding the row.
-fn row_number<'a>(columns: impl Iterator<Item = Numbered<'a>>) -> String {
-    let columns: Vec<Numbered<'_>> = columns.collect();
-    let mut charsets = columns.iter().map(|column| column.charset);
-    let text = charsets.find(|charset| !charset.is_empty());
-    // Texts in several encodings cannot always be put together.
-    let mixed = charsets.any(|charset| !charset.is_empty() && Some(charset) != text);
-    let columns: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let bytes = if mixed {
-                format!("CAST({} AS BINARY)", column.written)
-            } else {
-                column.written.to_owned()
-            };
-            // What is NULL would leave no trace.
-            if column.nullable {
-                format!("COALESCE({bytes}, 0x1E)")
-            } else {
-                bytes
-            }
-        })
-        .collect();
-    let all = format!("CONCAT_WS(0x1F, {})", columns.join(", "));
-    format!("(CRC32({all}) << 32 | CRC32C({all}))")
-}
-
-/// Reads a [`row_number`].
-fn numbered(cell: &Cell<'_>) -> Option<u64> {
-    match cell {
-        Cell::Whole(number) => u64::try_from(*number).ok(),
-        _ => None,
     }
 }
 

@@ -23,6 +23,7 @@ use super::{CallSource, SourceError, SourceProfile, TimeIndex};
 use crate::config::{SourceConfig, TableName};
 use crate::text::Shown;
 
+mod digest;
 mod order;
 
 /// A source that reads `source.url = "postgres://…"`. Nothing is connected yet.
@@ -284,7 +285,7 @@ impl Postgresql {
             }
         });
         let release = version.first().map_or("", |row| row[0].as_str());
-        let number = has_extended_hashes(release).then(|| row_number(&select));
+        let number = digest::number(release, &select);
         let select = select.join(", ");
         // Asks for the right to read every column, before a run depends on it.
         let none = format!("SELECT {select} FROM {quoted_table} LIMIT 0");
@@ -468,24 +469,6 @@ fn bound(statement: Statement) -> sqlx::query::Query<'static, Postgres, PgArgume
         };
     }
     query
-}
-
-/// Whether this release has 64-bit hashes of text: all since 11 (release notes of PostgreSQL 11, E.23.3.3).
-fn has_extended_hashes(release: &str) -> bool {
-    let major = release.split(|c: char| !c.is_ascii_digit()).next();
-    major.and_then(|major| major.parse::<u32>().ok()) >= Some(11)
-}
-
-/// A row's number in a digest: a hash of all columns, as text.
-fn row_number(select: &[String]) -> String {
-    let columns: Vec<String> = select
-        .iter()
-        .map(|column| format!("coalesce(({column})::text, E'\\x1E')"))
-        .collect();
-    format!(
-        "hashtextextended(concat_ws(E'\\x1F', {}), 0)",
-        columns.join(", ")
-    )
 }
 
 /// Whether a type such as `character varying(80)` says that nothing longer than `reach` can come.

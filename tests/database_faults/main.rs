@@ -32,4 +32,5 @@ mod files;
 mod memory;
 mod mute;
 mod protected;
+mod settled;
 mod stage;
