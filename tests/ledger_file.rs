@@ -341,7 +341,7 @@ fn foreign_and_newer_files_are_refused_untouched() {
     check_refused(
         &path,
         12,
-        "the ledger `LEDGER` was written by a newer cdrelay (schema 99, this one knows 4); it was left as it is: run that version",
+        "the ledger `LEDGER` was written by a newer cdrelay (schema 99, this one knows 5); it was left as it is: run that version",
     );
     let (_elsewhere, path) = place();
     fs::create_dir(&path).unwrap();

@@ -141,6 +141,11 @@ impl Store {
             match watch.check(Moment::Before) {
                 Ok(()) => {}
                 Err(Loss::Gone(error)) => return Err(error.into()),
+                Err(Loss::LogGone(error)) => {
+                    drop(transaction);
+                    self.save_log();
+                    return Err(error.into());
+                }
                 // Nobody copies the log into the ledger while a transaction writes it.
                 Err(Loss::Cut(error) | Loss::LogCut(error)) => {
                     leave_log(&transaction);
@@ -179,6 +184,10 @@ impl Store {
         match watch.check(moment) {
             Ok(()) => Ok(()),
             Err(Loss::Gone(error)) => Err(error),
+            Err(Loss::LogGone(error)) => {
+                self.save_log();
+                Err(error)
+            }
             Err(Loss::Cut(error)) => {
                 leave_log(&self.db);
                 Err(error)
@@ -195,6 +204,16 @@ impl Store {
                 })
             }
         }
+    }
+
+    /// Copies a log into the ledger that nobody can read after this program: now, while the program surely waits for it. Closing
+    /// would do the same, beside a program that ends, and half of it would be a damaged ledger.
+    fn save_log(&self) {
+        // What cannot be copied is sent again.
+        let _ = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        leave_log(&self.db);
     }
 
     /// A fault as the caller learns of it. Before the program is blamed, the file is looked at: a damaged one makes

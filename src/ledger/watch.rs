@@ -31,6 +31,8 @@ struct Known {
 pub(super) enum Loss {
     /// One has another inode, or none.
     Gone(LedgerError),
+    /// The log has another inode, or none; this program has it open still.
+    LogGone(LedgerError),
     /// The ledger is shorter than it was; it never gets shorter by itself.
     Cut(LedgerError),
     /// The log is shorter than it was. That is a loss only where it holds what the ledger does not have yet.
@@ -94,6 +96,9 @@ impl Watch {
                     if now.length < before.length && suffix == BESIDE[0] {
                         return Err(Loss::LogCut(cut(&file)));
                     }
+                }
+                (Some(_), _) if suffix == BESIDE[0] => {
+                    return Err(Loss::LogGone(vanished(&file)));
                 }
                 (Some(_), _) => return Err(Loss::Gone(vanished(&file))),
                 (None, _) if moment == Moment::After => *known = found,

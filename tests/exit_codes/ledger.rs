@@ -153,7 +153,7 @@ fn a_newer_schema_is_refused() {
             let db = rusqlite::Connection::open(scene.program.path("ledger.db")).unwrap();
             db.pragma_update(None, "user_version", 999).unwrap();
         },
-        "cdrelay: the ledger `DIR/ledger.db` was written by a newer cdrelay (schema 999, this one knows 4); it was left as it is: run that version\n",
+        "cdrelay: the ledger `DIR/ledger.db` was written by a newer cdrelay (schema 999, this one knows 5); it was left as it is: run that version\n",
     );
 }
 

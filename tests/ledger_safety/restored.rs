@@ -109,7 +109,7 @@ fn a_refused_ledger_keeps_its_log_too() {
         assert_eq!(std::fs::read(&path).unwrap(), file, "{verb:?}");
         assert_eq!(std::fs::read(&log).unwrap(), commits, "{verb:?}");
     }
-    scene.said(&prompt(&scene.program, &["sync"]), 12, "", "cdrelay: the ledger `DIR/ledger.db` was written by a newer cdrelay (schema 99, this one knows 4); it was left as it is: run that version\n");
+    scene.said(&prompt(&scene.program, &["sync"]), 12, "", "cdrelay: the ledger `DIR/ledger.db` was written by a newer cdrelay (schema 99, this one knows 5); it was left as it is: run that version\n");
     std::fs::remove_file(&log).unwrap();
     scene.settles_at(&crm, str::to_owned);
 }
