@@ -23,6 +23,9 @@ pub struct Shown<'a>(pub &'a str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
+        if is_plain(self.0) {
+            return f.write_str(self.0);
+        }
         for c in self.0.chars() {
             match c {
                 '\n' | '\r' | '\t' => write!(f, "{}", c.escape_default())?,
@@ -37,7 +40,8 @@ impl fmt::Display for Shown<'_> {
 /// A text of several lines as it may reach a terminal: every line as [`Shown`] shows it. Only line feeds stay.
 #[must_use]
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|c| c == '\n' || !is_invisible(c)) {
+    let plain = |byte: u8| byte == b'\n' || PLAIN.contains(&byte);
+    if text.bytes().all(plain) || text.chars().all(|c| c == '\n' || !is_invisible(c)) {
         return Cow::Borrowed(text);
     }
     let lines: Vec<String> = text
@@ -50,8 +54,11 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 /// JSON text in which characters that [`Shown`] would escape are `\uXXXX`: the value stays the same, and nothing invisible
 /// reaches a terminal. In JSON such characters stand inside strings only.
 #[must_use]
-pub fn visible_json(json: &str) -> String {
+pub fn visible_json(json: &str) -> Cow<'_, str> {
     use fmt::Write as _;
+    if is_plain(json) {
+        return Cow::Borrowed(json);
+    }
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if is_invisible(c) {
@@ -63,7 +70,15 @@ pub fn visible_json(json: &str) -> String {
             text.push(c);
         }
     }
-    text
+    Cow::Owned(text)
+}
+
+/// The visible part of ASCII, and the space.
+const PLAIN: std::ops::RangeInclusive<u8> = b' '..=b'~';
+
+/// Whether there is nothing to look at closely: mostly there is not, and bytes are looked at faster than characters.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| PLAIN.contains(&byte))
 }
 
 /// Control characters, line and paragraph separators, zero-width characters, bidi marks and tags.

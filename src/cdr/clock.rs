@@ -121,20 +121,20 @@ impl Clock {
         let mut text = String::with_capacity(25);
         match initiated_as {
             InitiatedAs::Utc => {
-                push_clock(&mut text, instant);
+                push_clock(&mut text, instant, 'T');
                 text.push('Z');
             }
             InitiatedAs::Offset => {
                 let minutes = whole_minutes(self.spans.offset_at(instant));
-                push_clock(&mut text, instant.saturating_add(minutes * 60));
+                push_clock(&mut text, instant.saturating_add(minutes * 60), 'T');
                 text.push(if minutes < 0 { '-' } else { '+' });
                 push_two(&mut text, minutes.unsigned_abs() / 60);
                 text.push(':');
                 push_two(&mut text, minutes.unsigned_abs() % 60);
             }
-            InitiatedAs::Local => push_clock(&mut text, self.local_seconds(at, instant)),
+            InitiatedAs::Local => push_clock(&mut text, self.local_seconds(at, instant), 'T'),
             InitiatedAs::LocalZ => {
-                push_clock(&mut text, self.local_seconds(at, instant));
+                push_clock(&mut text, self.local_seconds(at, instant), 'T');
                 text.push('Z');
             }
         }
@@ -168,8 +168,16 @@ fn whole_minutes(offset: i64) -> i64 {
     (offset + 30).div_euclid(60)
 }
 
-/// Appends `YYYY-MM-DDTHH:MM:SS`.
-fn push_clock(text: &mut String, seconds: i64) {
+/// `YYYY-MM-DD HH:MM:SS` with this between date and time, for seconds on whatever clock, counted as Unix seconds are.
+#[must_use]
+pub fn clock_text(seconds: i64, between: char) -> String {
+    let mut text = String::with_capacity(20);
+    push_clock(&mut text, seconds, between);
+    text
+}
+
+/// Appends date and time.
+fn push_clock(text: &mut String, seconds: i64, between: char) {
     let time = naive(seconds);
     match u64::try_from(time.year()) {
         Ok(year @ 0..=9999) => {
@@ -184,7 +192,7 @@ fn push_clock(text: &mut String, seconds: i64) {
     for (mark, number) in [
         ('-', time.month()),
         ('-', time.day()),
-        ('T', time.hour()),
+        (between, time.hour()),
         (':', time.minute()),
         (':', time.second()),
     ] {

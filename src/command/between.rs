@@ -5,6 +5,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 
 use crate::call::ColumnTime;
+use crate::cdr::clock::clock_text;
 use crate::cdr::when::parse_when;
 use crate::cdr::window::Window;
 use crate::config::Config;
@@ -42,10 +43,8 @@ pub(super) fn when(config: &Config, flag: &str, text: Option<&str>) -> Result<Op
 
 /// A start as the column holds it.
 pub(super) fn stamp(at: ColumnTime) -> String {
-    DateTime::from_timestamp(at.0, 0).map_or_else(
-        || at.0.to_string(),
-        |at| at.format("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+    DateTime::from_timestamp(at.0, 0)
+        .map_or_else(|| at.0.to_string(), |at| clock_text(at.timestamp(), ' '))
 }
 
 /// An instant as people read it.
@@ -53,9 +52,8 @@ pub(super) fn local(at: i64, zone: Tz) -> String {
     DateTime::from_timestamp(at, 0).map_or_else(
         || at.to_string(),
         |at| {
-            at.with_timezone(&zone)
-                .format("%Y-%m-%d %H:%M:%S")
-                .to_string()
+            let read = at.with_timezone(&zone).naive_local();
+            clock_text(read.and_utc().timestamp(), ' ')
         },
     )
 }
@@ -67,5 +65,5 @@ pub(super) fn day(at: i64, zone: Tz) -> String {
 
 /// An instant as machines read it.
 pub(super) fn utc(at: i64) -> Option<String> {
-    DateTime::from_timestamp(at, 0).map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    DateTime::from_timestamp(at, 0).map(|at| clock_text(at.timestamp(), 'T') + "Z")
 }

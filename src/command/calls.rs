@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::between::{self, local, stamp, utc};
@@ -179,29 +180,45 @@ impl List<'_> {
     /// Prints the calls after this one; gives how many there are.
     async fn calls(&self, ledger: &Ledger, mut after: Option<Identity>) -> Result<u64, Exit> {
         let mut listed: u64 = 0;
+        let list = |after| ledger.list(self.filter.clone(), after, PAGE);
+        let mut page = list(after.take()).await?;
         loop {
-            let page = ledger
-                .list(self.filter.clone(), after.clone(), PAGE)
-                .await?;
             let last = page.len() < PAGE;
-            after = page.last().map(|call| call.identity.clone());
+            let next = page.last().map(|call| call.identity.clone());
             listed += page.len() as u64;
-            let mut text = String::new();
-            for call in page {
-                let call = masked(call, self.privacy);
-                match self.form {
-                    Form::Text => line(&mut text, &call, self.config),
-                    Form::Json => {
-                        let _ = writeln!(text, "{}", visible_json(&object(&call).to_string()));
+            // The ledger is asked for the next ones first, and looks for them while these are printed.
+            let (following, ()) = tokio::join!(
+                biased;
+                async {
+                    match next.filter(|_| !last) {
+                        Some(next) => list(Some(next)).await,
+                        None => Ok(Vec::new()),
                     }
-                    Form::Csv => text.push_str(&csv::line(cells(&call))),
-                }
-            }
-            self.print(&text);
+                },
+                async { self.page(page) },
+            );
+            page = following?;
             if last {
                 return Ok(listed);
             }
         }
+    }
+
+    /// Prints some calls.
+    fn page(&self, page: Vec<Listed>) {
+        let mut text = String::new();
+        for call in page {
+            let call = masked(call, self.privacy);
+            match self.form {
+                Form::Text => line(&mut text, &call, self.config),
+                Form::Json => {
+                    let json = serde_json::to_string(&CallObject::of(&call)).unwrap_or_default();
+                    let _ = writeln!(text, "{}", visible_json(&json));
+                }
+                Form::Csv => text.push_str(&csv::line(cells(&call))),
+            }
+        }
+        self.print(&text);
     }
 
     /// Prints the calls that another call's key keeps out, after this one; gives how many there are.
@@ -355,41 +372,88 @@ pub(super) fn line(text: &mut String, call: &Listed, config: &Config) {
     text.push('\n');
 }
 
+/// One call as an object, its keys in the order of the alphabet.
+#[derive(Serialize)]
+struct CallObject<'a> {
+    attempts: u32,
+    call_id: Option<i64>,
+    contact_id: Option<i64>,
+    destination: &'a str,
+    disposition: &'a str,
+    drift: bool,
+    fold: u8,
+    instant: Option<String>,
+    last_attempt: Option<i64>,
+    linkedid: Option<&'a str>,
+    missing: Option<&'static str>,
+    pending: Option<&'static str>,
+    reason: Option<&'a str>,
+    source: &'a str,
+    start: String,
+    state: &'static str,
+    stuck: bool,
+    uniqueid: Option<&'a str>,
+    wire: Option<WireObject<'a>>,
+}
+
+/// What the CRM gets, as an object.
+#[derive(Serialize)]
+struct WireObject<'a> {
+    destination: &'a str,
+    duration: u64,
+    form: Option<&'a str>,
+    initiated: &'a str,
+    source: &'a str,
+    url: Option<&'a str>,
+}
+
+impl<'a> CallObject<'a> {
+    fn of(call: &'a Listed) -> Self {
+        Self {
+            attempts: call.attempts,
+            call_id: call.receipt.call_id,
+            contact_id: call.receipt.contact_id,
+            destination: call.identity.destination.as_str(),
+            disposition: call.disposition.as_str(),
+            drift: call.drift,
+            fold: call.identity.fold.0,
+            instant: utc(call.instant),
+            last_attempt: call.last_attempt,
+            linkedid: call.origin.linkedid.as_deref(),
+            missing: missing(call.missing),
+            pending: call.pending.map(crate::ledger::PendingReason::as_str),
+            reason: call.words.as_deref(),
+            source: call.identity.source.as_str(),
+            start: stamp(call.identity.start),
+            state: call.state.as_str(),
+            stuck: call.is_stuck(),
+            uniqueid: call.origin.uniqueid.as_deref(),
+            wire: call.wire.as_ref().map(WireObject::of),
+        }
+    }
+}
+
+impl<'a> WireObject<'a> {
+    fn of(wire: &'a WireForm) -> Self {
+        Self {
+            destination: wire.destination.as_str(),
+            duration: wire.duration,
+            form: wire.form.as_deref(),
+            initiated: &wire.initiated,
+            source: wire.source.as_str(),
+            url: wire.url.as_deref(),
+        }
+    }
+}
+
 /// One call as an object.
 pub(super) fn object(call: &Listed) -> Value {
-    json!({
-        "state": call.state.as_str(),
-        "pending": call.pending.map(crate::ledger::PendingReason::as_str),
-        "start": stamp(call.identity.start),
-        "fold": call.identity.fold.0,
-        "source": call.identity.source.as_str(),
-        "destination": call.identity.destination.as_str(),
-        "instant": utc(call.instant),
-        "wire": call.wire.as_ref().map(wire_object),
-        "stuck": call.is_stuck(),
-        "attempts": call.attempts,
-        "last_attempt": call.last_attempt,
-        "reason": call.words,
-        "drift": call.drift,
-        "missing": missing(call.missing),
-        "contact_id": call.receipt.contact_id,
-        "call_id": call.receipt.call_id,
-        "uniqueid": call.origin.uniqueid,
-        "linkedid": call.origin.linkedid,
-        "disposition": call.disposition.as_str(),
-    })
+    json!(CallObject::of(call))
 }
 
 /// What the CRM gets, as an object.
 pub(super) fn wire_object(wire: &WireForm) -> Value {
-    json!({
-        "initiated": wire.initiated,
-        "source": wire.source.as_str(),
-        "destination": wire.destination.as_str(),
-        "duration": wire.duration,
-        "url": wire.url,
-        "form": wire.form,
-    })
+    json!(WireObject::of(wire))
 }
 
 /// One call as cells, in the order of [`HEAD`].

@@ -152,7 +152,7 @@ fn object(one: &UnmatchedNumber) -> String {
             "uniqueid": one.example.uniqueid,
         },
     });
-    visible_json(&object.to_string()) + "\n"
+    visible_json(&object.to_string()).into_owned() + "\n"
 }
 
 /// In the order of [`HEAD`].
