@@ -19,6 +19,8 @@ mod program;
 mod scene;
 #[path = "../support/soak.rs"]
 mod soak;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../support/unruly.rs"]
 mod unruly;
 

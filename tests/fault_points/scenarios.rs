@@ -9,6 +9,7 @@ use super::golden::{self, Golden, Row, golden, stamp};
 use super::program::Program;
 use super::scene::{Scene, now};
 use super::stage::{CRM, Job, Scenario, disturb};
+use super::support::mariadb;
 
 /// All of them, each walked through once.
 pub(crate) static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
@@ -23,6 +24,7 @@ pub(crate) static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         taken_up(),
         older(),
         row_gone(),
+        known(),
     ];
     for scenario in &mut all {
         scenario.walk();
@@ -347,6 +349,52 @@ fn row_gone() -> Scenario {
     scenario.golden.remove(&taken);
     scenario.settled.insert(taken, "pending");
     scenario
+}
+
+/// A full run over a table on a server, most of which was read before and is what it was: calls of a deleted day are sent by
+/// what is on record, and later rows are read.
+fn known() -> Scenario {
+    // Where the CRM cannot tell two calls apart, rows are read each time.
+    let rows: Vec<Row> = office()
+        .into_iter()
+        .filter(|row| row.sequence != 2)
+        .collect();
+    let url = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let database = mariadb::server().database().await;
+            database
+                .run(
+                    "CREATE TABLE cdr (calldate datetime NOT NULL, src varchar(80), dst varchar(80), duration int, billsec int, \
+                     disposition varchar(45), uniqueid varchar(150), recordingfile varchar(255), sequence int, KEY (calldate))",
+                )
+                .await;
+            for insert in golden::inserts("cdr", &rows) {
+                database.run(&insert).await;
+            }
+            format!(
+                "mysql://root@127.0.0.1:{}/{}",
+                database.server.port, database.name
+            )
+        });
+    let config = golden::config(&format!("url = \"{url}\""), CRM);
+    let crm = Crm::start(Book::default());
+    let program = Program::new(&config.replace(CRM, &crm.url()));
+    let until = stamp(now() - 4 * 3600 - 12 * 3600, ' ');
+    program.sync(&["--full", "--until", &until], 0);
+    let day = middle_day();
+    let ran = program.run(&["delete", "--from", &day, "--to", &day, "--yes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    Scenario {
+        code: 0,
+        files: files(&program),
+        config,
+        book: crm.book(),
+        afterwards: vec![(args("sync --full"), vec![0])],
+        ..blank("known", Job::Sync, &rows, "sync --full --output json")
+    }
 }
 
 /// These rows in a SQLite file, nothing sent yet, all of them to be delivered.

@@ -235,7 +235,7 @@ impl Pipeline<'_> {
                     let batch = sorter.batch(slice);
                     let rows = batch.rows;
                     self.note_missing(missing_from, Some(&batch)).await?;
-                    let (due, known) = self.plan(kind, batch, sending, last).await?;
+                    let (due, known) = self.plan(kind, batch, sending, gathered.is_empty(), last).await?;
                     if let Some(known) = known.filter(|_| keep) {
                         gathered.push(known);
                     }

@@ -36,10 +36,15 @@ pub(super) struct Counts {
 
 impl Known {
     /// The rows of a slice, before its calls are looked at; `None` where more is to be said of them than counts say.
-    pub(super) fn of(batch: &Batch) -> Option<Self> {
+    /// `first`: it is the first one of its window, whose beginning moves on with the clock. What is known begins with its first
+    /// row, so that it lies within the next window, too.
+    pub(super) fn of(batch: &Batch, first: bool) -> Option<Self> {
         let (digest, rows) = batch.known_by?;
+        let call = batch.calls.first().map(|call| call.call.identity.start);
+        let other = batch.others.first().map(|other| other.start);
+        let earliest = call.into_iter().chain(other).min();
         Some(Self {
-            from: batch.from,
+            from: earliest.filter(|_| first).unwrap_or(batch.from),
             until: batch.until,
             digest,
             calls: 0,
@@ -110,8 +115,17 @@ impl Known {
 pub(super) struct Gathered(Vec<Known>);
 
 impl Gathered {
+    /// Whether there is none yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the next one.
     pub(super) fn push(&mut self, next: Known) {
+        if self.0.is_empty() && next.digest.rows == 0 {
+            // It would begin where the window does.
+            return;
+        }
         match self.0.last_mut() {
             Some(last) => match last.joined(&next) {
                 Some(both) => *last = both,
@@ -206,6 +220,8 @@ mod tests {
     #[test]
     fn small_neighbours_become_one_and_large_ones_and_strangers_do_not() {
         let mut gathered = Gathered::default();
+        gathered.push(known(-10, 0, 0));
+        assert!(gathered.is_empty(), "nothing is known of no rows");
         gathered.push(known(0, 10, 4000));
         gathered.push(known(10, 20, 90));
         gathered.push(known(20, 30, 7));

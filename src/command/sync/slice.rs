@@ -36,9 +36,10 @@ impl Pipeline<'_> {
         kind: TimeKind,
         batch: Batch,
         sending: bool,
+        first: bool,
         last: &mut Last,
     ) -> Result<(Vec<Due>, Option<Known>), LedgerError> {
-        let mut known = Known::of(&batch);
+        let mut known = Known::of(&batch, first);
         let dropped_before = self.board.dropped();
         let recorded = self.recorded_collisions(batch.from..batch.until).await?;
         // Who was folded and has no row any more is not kept out by anybody.
