@@ -131,7 +131,7 @@ fn change(stage: &Stage, random: &mut Chance, step: usize) -> String {
     let pick = |random: &mut Chance| -> &Row { &stage.rows[random.below(stage.rows.len())] };
     let (one, other) = (pick(random).clone(), pick(random).clone());
     let (a, b) = (&one.uniqueid, &other.uniqueid);
-    let number = 9_200_0000 + random.below(7_999_999);
+    let number = 92_000_000 + random.below(7_999_999);
     let sql = match random.below(8) {
         0 => format!("UPDATE cdr SET dst = '{number}' WHERE uniqueid = '{a}'"),
         1 => format!("DELETE FROM cdr WHERE uniqueid = '{a}'"),
