@@ -71,8 +71,8 @@ proptest! {
     #[test]
     fn json_says_the_same_with_nothing_raw(key in hostile(), value in hostile()) {
         let object = serde_json::json!({key: [value, 1.5, null]});
-        let object = object.to_string();
-        let visible = visible_json(&object);
+        let text = object.to_string();
+        let visible = visible_json(&text);
         prop_assert!(!RAW.is_match(&visible), "{visible:?}");
         prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&visible).expect("JSON"), object);
     }
