@@ -5,6 +5,8 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+#[path = "../support/closed_port.rs"]
+mod closed_port;
 #[path = "../support/program.rs"]
 mod program;
 

@@ -1,5 +1,6 @@
 //! What BGCRM gets, how often, and what its answers mean.
 
+use crate::closed_port::closed_port;
 use crate::crm::{Answer, Crm, ok};
 use crate::stage::{CONSTANTS, Row, Stage, at, missed};
 
@@ -136,13 +137,8 @@ fn a_refused_login_stops_the_run_and_decides_nothing() {
 
 #[test]
 fn a_crm_that_is_not_there_leaves_its_calls_pending() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
     let stage = Stage::new(&[missed("02125550142", 600)]);
-    stage.point_at(&format!("http://127.0.0.1:{port}"), CONSTANTS);
+    stage.point_at(&format!("http://127.0.0.1:{}", closed_port()), CONSTANTS);
     let report = stage.sync(&[], 4);
     assert_eq!(report["calls"]["pending"], 1);
     assert_eq!(report["calls"]["held"], 0);

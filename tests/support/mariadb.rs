@@ -8,7 +8,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::tls::Authority;
-use super::{Daemon, directory, free_port, fresh_name, program, run};
+use super::{Daemon, directory, free_port, fresh_name, is_open, program, run};
 
 /// The running server.
 pub(crate) struct MariaDb {
@@ -237,8 +237,6 @@ fn start(with_tls: bool, more: &[&str]) -> MariaDb {
 fn launch(command: &[String], root: &Path, port: u16) -> Daemon {
     let daemon = Daemon::start(command, "KILL", root, &root.join("log"));
     let socket = root.join("s");
-    daemon.wait("MariaDB", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && socket.exists()
-    });
+    daemon.wait("MariaDB", || is_open(port, &socket));
     daemon
 }

@@ -6,10 +6,12 @@
     reason = "every test binary compiles all of it and uses some"
 )]
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) mod cdr_table;
@@ -65,14 +67,24 @@ impl Daemon {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port on which nobody listens. It lies below those that Linux hands out by itself (from 32768 on, unless somebody changed
+/// `net.ipv4.ip_local_port_range`): no test that asks for any port, and no connection, takes it before its server does.
 pub(crate) fn free_port() -> u16 {
-    let listener =
-        TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
-    listener
-        .local_addr()
-        .expect("a listener has an address")
-        .port()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Test binaries that run at the same time look in different places.
+    let begin = std::process::id() % COUNT * 61;
+    (0..COUNT)
+        .map(|_| FIRST + (begin + TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT)
+        .map(|port| u16::try_from(port).expect("below 32,000"))
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .expect("the loopback interface has a free port")
+}
+
+/// Whether a server takes connections at both of its doors. The file of a socket is there before anybody listens behind it.
+pub(crate) fn is_open(port: u16, socket: &Path) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok() && UnixStream::connect(socket).is_ok()
 }
 
 /// Finds a program in the usual directories, or says what to do.
@@ -135,7 +147,6 @@ pub(crate) fn directory(name: &str) -> PathBuf {
 
 /// A name that no other test of this process uses.
 pub(crate) fn fresh_name(prefix: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(1);
     format!("{prefix}{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::tls::Authority;
-use super::{Daemon, directory, free_port, fresh_name, is_root, program, run};
+use super::{Daemon, directory, free_port, fresh_name, is_open, is_root, program, run};
 
 /// The running server.
 pub(crate) struct Postgres {
@@ -235,9 +235,7 @@ fn launch(command: &[String], root: &Path, port: u16) -> Daemon {
     // QUIT: PostgreSQL's immediate shutdown, which ends its children too.
     let daemon = Daemon::start(command, "QUIT", root, &root.join("log"));
     let socket = root.join(format!(".s.PGSQL.{port}"));
-    daemon.wait("PostgreSQL", || {
-        socket.exists() && std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
+    daemon.wait("PostgreSQL", || is_open(port, &socket));
     daemon
 }
 

@@ -1,7 +1,7 @@
 //! A whole stage: generated rows in a SQLite `cdr`, a configuration, practice CRMs, and the check that closes a play.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Child;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,14 @@ use serde_json::Value;
 use super::golden::{self, Golden, Row};
 use super::program::{Program, Ran, private};
 use super::unruly::Reply;
+
+#[path = "closed_port.rs"]
+mod closed_port;
+#[allow(
+    unused_imports,
+    reason = "every test binary compiles all of it and uses some"
+)]
+pub(crate) use closed_port::closed_port;
 
 /// What Asterisk on FreePBX has, as far as it is read here.
 const TABLE: &str = "CREATE TABLE cdr (calldate TEXT NOT NULL, src TEXT, dst TEXT, duration INTEGER, billsec INTEGER, \
@@ -247,12 +255,6 @@ pub fn pass_on(crm: SocketAddr, line: &str) -> Reply {
         .and_then(|s| s.parse().ok())
         .expect("a status");
     Reply::Json(status, body.to_owned())
-}
-
-/// A port of 127.0.0.1 on which nobody listens.
-pub fn closed_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Waits until something holds.

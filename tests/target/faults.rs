@@ -1,13 +1,13 @@
 //! What a broken or hostile server can do: each is a fault of its kind, within the deadline, and shows no secret.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cdrelay::target::{Deletion, Outcome, Probe, TroubleKind};
 use url::Url;
 
+use super::closed_port::closed_port;
 use super::unruly::{Reply, Unruly, reply};
 use super::{
     GOOD, address, assert_broken, assert_created, assert_no_canary, assert_no_verdict, call,
@@ -40,10 +40,8 @@ fn send(bytes: impl Into<Vec<u8>>) -> impl Fn() -> Reply + Send + Sync + 'static
 
 #[tokio::test]
 async fn a_closed_port_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let target = target(&config(&Url::parse(&format!("http://{addr}")).unwrap()));
+    let url = format!("http://127.0.0.1:{}", closed_port());
+    let target = target(&config(&Url::parse(&url).unwrap()));
     let outcome = target.deliver(&call(0)).await;
     assert_no_verdict(
         &outcome,

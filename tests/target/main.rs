@@ -5,6 +5,8 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+#[path = "../support/closed_port.rs"]
+mod closed_port;
 mod faults;
 mod http;
 mod login;
