@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 
 use super::gather::{Blocks, Cut, Numbered, Pace, Piece, Sink, cut};
 use super::inspect::{Chosen, FIRST_SECOND, LAST_SECOND, stamp};
@@ -39,14 +39,21 @@ pub(super) trait Dialect: Send {
         sink: &'a mut dyn Sink,
     ) -> BoxFuture<'a, Result<(), SourceError>>;
 
-    /// Runs a statement that selects two texts; `None` where it gives none. Asked only where [`Layout::number`] is there.
-    fn pair(
-        &mut self,
-        statement: Statement,
-    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>>;
+    /// Runs a statement that selects texts, and gives those of its first row; none where there is no row.
+    fn answer(&mut self, statement: Statement) -> BoxFuture<'_, Result<Vec<String>, SourceError>>;
 
-    /// Runs a statement that selects one whole number.
-    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>>;
+    /// Runs a statement that selects [`COUNT`].
+    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>> {
+        let answer = self.answer(statement);
+        async {
+            let number = answer
+                .await?
+                .first()
+                .and_then(|rows| rows.trim().parse().ok());
+            Ok(number.unwrap_or(0))
+        }
+        .boxed()
+    }
 
     /// The planner's guess how many rows a statement gives; `None` where it makes none.
     fn guess(&mut self, statement: Statement) -> BoxFuture<'_, Result<Option<u64>, SourceError>>;
@@ -58,6 +65,9 @@ pub(super) trait Dialect: Send {
     /// Says goodbye to the server, so that it does not log an aborted connection.
     fn close(&mut self) -> BoxFuture<'_, ()>;
 }
+
+/// How many rows, as text: with blanks around it on some servers.
+const COUNT: &str = "CAST(COUNT(*) AS CHAR(40))";
 
 /// A statement and the values bound to it, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -228,7 +238,7 @@ impl Layout {
         let (condition, bounds) = self.window(window);
         Some(Statement {
             sql: format!(
-                "SELECT CAST(COUNT(*) AS CHAR(40)), CAST(SUM({number}) AS CHAR(60)) FROM {} WHERE {condition}",
+                "SELECT {COUNT}, CAST(SUM({number}) AS CHAR(60)) FROM {} WHERE {condition}",
                 self.indexed_table
             ),
             bounds,
@@ -262,7 +272,7 @@ impl Layout {
     fn few(&self, condition: &str, bounds: Vec<Bound>, limit: u64) -> Statement {
         Statement {
             sql: format!(
-                "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {} WHERE {condition} LIMIT {limit}) AS few",
+                "SELECT {COUNT} FROM (SELECT 1 AS one FROM {} WHERE {condition} LIMIT {limit}) AS few",
                 self.indexed_table
             ),
             bounds,
@@ -448,8 +458,11 @@ impl<D: Dialect> Table<D> {
             return Ok(None);
         };
         fault::point!("source.digest");
-        let pair = self.dialect.pair(statement).await?;
-        Ok(pair.and_then(|(rows, sum)| digest(rows.trim(), sum.trim())))
+        let answer = self.dialect.answer(statement).await?;
+        Ok(match answer.as_slice() {
+            [rows, sum] => digest(rows.trim(), sum.trim()),
+            _ => None,
+        })
     }
 
     async fn count_undated(&mut self) -> Result<Undated, SourceError> {
@@ -461,7 +474,7 @@ impl<D: Dialect> Table<D> {
         let mut undated = Undated::default();
         for (condition, bounds) in layout.undated() {
             let count = Statement {
-                sql: format!("SELECT COUNT(*) FROM {} WHERE {condition}", layout.table),
+                sql: format!("SELECT {COUNT} FROM {} WHERE {condition}", layout.table),
                 bounds: bounds.clone(),
             };
             let rows = self.dialect.count(count).await?;

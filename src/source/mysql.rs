@@ -113,22 +113,15 @@ impl Dialect for Mysql {
         .boxed()
     }
 
-    fn pair(
-        &mut self,
-        statement: Statement,
-    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>> {
+    fn answer(&mut self, statement: Statement) -> BoxFuture<'_, Result<Vec<String>, SourceError>> {
         async {
-            let row = self.first_row(statement).await?;
-            Ok(row.and_then(|row| Some((cell(&row, 0).ok()?.text(), cell(&row, 1).ok()?.text()))))
-        }
-        .boxed()
-    }
-
-    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>> {
-        async {
-            let row = self.first_row(statement).await?;
-            let count = row.and_then(|row| cell(&row, 0).ok()?.whole());
-            Ok(count.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+            let Some(row) = self.first_row(statement).await? else {
+                return Ok(Vec::new());
+            };
+            let fields = (0..row.len()).map(|at| Ok(cell(&row, at)?.text()));
+            fields
+                .collect::<Result<_, _>>()
+                .map_err(|error| self.failure(READING, error))
         }
         .boxed()
     }

@@ -123,28 +123,24 @@ impl Dialect for SqliteFile {
         .boxed()
     }
 
-    fn pair(
-        &mut self,
-        _statement: Statement,
-    ) -> BoxFuture<'_, Result<Option<(String, String)>, SourceError>> {
-        // SQLite has no such function, and reads rows as fast as it could add them up.
-        async { Ok(None) }.boxed()
-    }
-
-    fn count(&mut self, statement: Statement) -> BoxFuture<'_, Result<u64, SourceError>> {
+    fn answer(&mut self, statement: Statement) -> BoxFuture<'_, Result<Vec<String>, SourceError>> {
         async {
             let mut connection = self.connected().await?;
             let place = self.place();
-            let (count, connection) = within(self.patience.answer(), &place, READING, async {
+            let (fields, connection) = within(self.patience.answer(), &place, READING, async {
                 let fail = |error| self.failure(READING, error);
                 fault::point!("source.count");
-                let row = bound(statement).fetch_one(&mut connection).await;
-                let count: i64 = row.and_then(|row| row.try_get(0)).map_err(fail)?;
-                Ok((count, connection))
+                let row = bound(statement).fetch_optional(&mut connection).await;
+                let row = row.map_err(fail)?;
+                let cells = row
+                    .iter()
+                    .flat_map(|row| (0..row.len()).map(|at| cell(row, at)));
+                let fields = cells.map(|cell| Ok(cell?.text())).collect::<Result<_, _>>();
+                Ok((fields.map_err(fail)?, connection))
             })
             .await?;
             self.connection = Some(connection);
-            Ok(u64::try_from(count).unwrap_or(0))
+            Ok(fields)
         }
         .boxed()
     }
