@@ -27,16 +27,15 @@ impl Config {
         settings.to_string()
     }
 
-    /// A digest of everything that decides what calls the rows of a source make, and what the report counts of them: the
-    /// settings, where the rows come from, what they look like there (`profile`), and the program itself. Equal texts mean
-    /// equal calls for equal rows.
+    /// A digest of everything that decides what calls the rows of a source make, and what the report counts of them:
+    /// `settings` ([`Self::settings_fingerprint`]), where the rows come from, what they look like there (`profile`), and the
+    /// program itself. Equal texts mean equal calls for equal rows.
     #[must_use]
-    pub fn reading_fingerprint(&self, profile: &str) -> String {
+    pub fn reading_fingerprint(&self, settings: &str, profile: &str) -> String {
         let select = &self.select;
         let decides = format!(
-            "{} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {profile}",
+            "{} {settings} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {profile}",
             env!("CARGO_PKG_VERSION"),
-            self.settings_fingerprint(),
             self.source.location,
             self.source.table,
             select.min_destination_length,

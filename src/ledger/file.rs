@@ -146,6 +146,17 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
     Ok(Some(db))
 }
 
+/// One more connection to a ledger that this process has open, which sees it as it is now for as long as it lives. No file is
+/// opened and closed for it but by SQLite, which knows what locks go with them.
+pub(super) fn open_beside(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    prepare(&db)?;
+    // A view begins with the first read.
+    db.execute_batch("BEGIN; SELECT count(*) FROM meta")?;
+    Ok(db)
+}
+
 /// Whether a run could write the ledger at `path`, where there is one. Call it while no ledger is open in this process:
 /// closing a file gives up every lock that the process has on it (fcntl(2)), those of SQLite too.
 pub(super) fn try_writing(path: &Path) -> Result<(), LedgerError> {

@@ -1,17 +1,81 @@
 //! Whether everything in the ledger holds together: what SQLite can see, and what only cdrelay knows.
 
+use std::thread::JoinHandle;
+use std::time::Duration;
+
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, Row};
 
 use super::error::Fault;
+use super::file;
 use super::store::Store;
 use crate::call::WireParts;
 
-/// Looks at everything; fails with the first thing that is wrong, if anything is. All through the one connection: another one
-/// beside it, opened by name, might meet another log than this one writes where somebody took the first away.
+/// Looks at everything; fails with the first thing that is wrong, if anything is.
 pub(super) fn integrity(store: &Store) -> Result<(), Fault> {
-    pages(&store.db)?;
-    texts(&store.db)
+    everything(&store.db)
+}
+
+fn everything(db: &Connection) -> Result<(), Fault> {
+    pages(db)?;
+    texts(db)
+}
+
+/// A look at everything as it stood at one moment, on a thread and through a connection of its own, while a run goes on.
+///
+/// It is there to say that all is well. Whatever else it meets is no verdict: opened by name, it might have met another log than
+/// the one that is written, where somebody took that away. Dropped, it ends at once.
+pub(super) struct Beside {
+    /// [`Connection::total_changes`] of the ledger's own connection at that moment.
+    changes: u64,
+    interrupt: InterruptHandle,
+    /// Gives whether all is well. `None` once it was waited for.
+    thread: Option<JoinHandle<bool>>,
+}
+
+impl Beside {
+    /// Begins to look; `None` where that cannot be.
+    pub(super) fn begin(store: &Store) -> Option<Self> {
+        let changes = store.db.total_changes();
+        let db = file::open_beside(&store.path).ok()?;
+        let interrupt = db.get_interrupt_handle();
+        let look = move || everything(&db).is_ok();
+        let thread = std::thread::Builder::new()
+            .name("integrity".into())
+            .spawn(look)
+            .ok()?;
+        Some(Self {
+            changes,
+            interrupt,
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether the ledger is what it was when this began.
+    pub(super) fn is_of_now(&self, db: &Connection) -> bool {
+        self.changes == db.total_changes()
+    }
+
+    /// Waits for the end, and gives whether it saw that all is well.
+    pub(super) fn is_well(&mut self) -> bool {
+        self.thread
+            .take()
+            .is_some_and(|thread| thread.join().unwrap_or(false))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // An interrupt between two statements is lost.
+        while !thread.is_finished() {
+            self.interrupt.interrupt();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = thread.join();
+    }
 }
 
 /// Every page and every index, as SQLite looks at them.

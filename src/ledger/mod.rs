@@ -68,7 +68,7 @@ use chrono::NaiveDate;
 
 use crate::call::{ColumnTime, Identity, WireForm};
 use crate::target;
-use store::Door;
+use store::{Door, Store};
 
 /// A handle on an open ledger, for one job. Clones share the one thread, which ends with [`Ledger::close`] or with the
 /// last of them.
@@ -642,7 +642,16 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Unusable`] where anything does not hold together.
     pub async fn integrity(&self) -> Result<(), LedgerError> {
-        self.door.ask(|store| integrity::integrity(store)).await
+        self.door.ask(Store::integrity).await
+    }
+
+    /// Begins the look that [`Ledger::integrity`] takes, so that it goes on while the ledger is asked other things and nothing
+    /// is written; with the first write it is given up.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn begin_integrity(&self) -> Result<(), LedgerError> {
+        self.door.ask(Store::begin_integrity).await
     }
 
     /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::error::{Damaged, Fault, LedgerError, damaged, damaged_in_use};
+use super::integrity::{self, Beside};
 use super::watch::{Loss, Moment, Watch};
-use super::{file, integrity, place, schema};
+use super::{file, place, schema};
 use crate::fault::{self, Step};
 
 /// What a ledger is opened for.
@@ -42,6 +43,8 @@ pub(super) struct Store {
     pub(super) job: i64,
     /// `None` for a reader.
     watch: Option<Watch>,
+    /// A look at everything that goes on meanwhile.
+    beside: Option<Beside>,
 }
 
 /// The way to the thread.
@@ -73,6 +76,7 @@ impl Store {
                     db: opened.db,
                     job: id,
                     watch: Some(opened.watch),
+                    beside: None,
                 };
                 Ok((store, opened.created))
             }
@@ -91,6 +95,7 @@ impl Store {
                         db,
                         job: id.unwrap_or(-1),
                         watch: None,
+                        beside: None,
                     },
                     false,
                 ))
@@ -155,8 +160,29 @@ impl Store {
         }
         transaction.commit()?;
         fault::point!(step, "after_commit");
+        // What has changed is to be looked at again, and what has not with it.
+        self.beside.take_if(|beside| !beside.is_of_now(&self.db));
         self.look(Moment::After)?;
         Ok(done)
+    }
+
+    /// Begins a look at everything as it is now, beside what this ledger is asked meanwhile.
+    pub(super) fn begin_integrity(&mut self) -> Result<(), Fault> {
+        self.beside = self.watch.is_some().then(|| Beside::begin(self)).flatten();
+        // The names still lead to the files that were opened.
+        Ok(self.look(Moment::Before)?)
+    }
+
+    /// Looks at everything, or takes the look that was begun for it, where nothing was written since.
+    pub(super) fn integrity(&mut self) -> Result<(), Fault> {
+        let mut beside = self
+            .beside
+            .take()
+            .filter(|beside| beside.is_of_now(&self.db));
+        if beside.as_mut().is_some_and(Beside::is_well) {
+            return Ok(());
+        }
+        integrity::integrity(self)
     }
 
     /// Gives free pages back to the disk: one statement, done wholly or not at all. Then the file is shorter than it was, for
@@ -236,6 +262,7 @@ impl Store {
 
     /// Copies the log into the ledger as far as readers allow, and closes.
     fn close(mut self) -> Result<(), LedgerError> {
+        self.beside = None;
         if self.watch.is_some() {
             self.look(Moment::Before)?;
             let sql = |error: rusqlite::Error| self.explain(error.into());
@@ -403,5 +430,47 @@ mod tests {
             error.to_string(),
             "the ledger was used wrongly: it is closed already, or its thread ended; please report it"
         );
+    }
+
+    #[tokio::test]
+    async fn a_look_beside_a_run_counts_for_what_it_saw_and_no_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
+            .await
+            .unwrap();
+        let goes_on = || ledger.door.ask(|store| Ok(store.beside.is_some()));
+        let saw_all_well = || {
+            ledger.door.ask(|store| {
+                let mut beside = store.beside.take().unwrap();
+                Ok((beside.is_of_now(&store.db), beside.is_well()))
+            })
+        };
+        ledger.begin_integrity().await.unwrap();
+        assert!(goes_on().await.unwrap());
+        assert_eq!(saw_all_well().await.unwrap(), (true, true));
+
+        // What is written ends it.
+        ledger.begin_integrity().await.unwrap();
+        ledger.start_run(run(1)).await.unwrap();
+        assert!(!goes_on().await.unwrap());
+        ledger.integrity().await.unwrap();
+
+        // A call without its form, which SQLite has nothing against.
+        ledger
+            .door
+            .ask(|store| {
+                let call = "INSERT INTO wire_forms (call, job, start, initiated, source, destination, duration, key_hash) \
+                            VALUES (1, 1, 0, '', '', '', 0, 0)";
+                Ok(store.db.execute_batch(call)?)
+            })
+            .await
+            .unwrap();
+        ledger.begin_integrity().await.unwrap();
+        assert_eq!(saw_all_well().await.unwrap(), (true, false));
+        ledger.begin_integrity().await.unwrap();
+        assert_eq!(ledger.integrity().await.unwrap_err().exit_code(), 12);
+        ledger.begin_integrity().await.unwrap();
+        ledger.close().await.unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! Rows that a run has read before and that are what they were: the next one leaves them to the server, and comes to the
 //! same figures as one that reads them all, whatever was changed in between.
 
+use cdrelay::sandbox::RunningSandbox;
 use serde_json::Value;
 
 use crate::golden::Row;
@@ -8,14 +9,18 @@ use crate::scene::{held, sandbox};
 use crate::soak::{self, Chance};
 use crate::stage::{Database, Kind, Stage};
 
-/// A table without calls that the CRM cannot tell apart: where there are such, rows are always read.
-fn stage(kind: Kind) -> Stage {
+/// A table without calls that the CRM cannot tell apart (where there are such, rows are always read), replicated once. Gives
+/// the stage, its CRM, the report of that run, and how many bytes the server answered.
+fn replicated(kind: Kind) -> (Stage, RunningSandbox, Value, u64) {
     let mut stage = Stage::new(kind);
     stage.rows.retain(|row| !row.dst.starts_with("90212"));
     stage
         .database
         .run("DELETE FROM cdr WHERE dst LIKE '90212%'");
-    stage
+    let crm = sandbox();
+    stage.point_at(crm.url.as_str());
+    let (first, all) = full(&stage, 0);
+    (stage, crm, first, all)
 }
 
 /// What a report says of rows and calls.
@@ -49,10 +54,7 @@ fn full(stage: &Stage, code: i32) -> (Value, u64) {
 #[test]
 fn what_was_read_before_is_not_read_again() {
     for kind in Kind::BOTH {
-        let stage = stage(kind);
-        let crm = sandbox();
-        stage.point_at(crm.url.as_str());
-        let (first, all) = full(&stage, 0);
+        let (stage, crm, first, all) = replicated(kind);
         stage.check(&crm);
         let (again, few) = full(&stage, 0);
         assert_eq!(again["rows"], first["rows"], "{kind:?}");
@@ -90,10 +92,7 @@ fn what_was_read_before_is_not_read_again() {
 #[test]
 fn deleted_and_unmatched_calls_are_sent_by_what_is_on_record() {
     for kind in Kind::BOTH {
-        let stage = stage(kind);
-        let crm = sandbox();
-        stage.point_at(crm.url.as_str());
-        let (_, all) = full(&stage, 0);
+        let (stage, crm, _, all) = replicated(kind);
         let count = crm.calls().len();
         let ran = stage.program.run(&[
             "delete",
@@ -158,10 +157,7 @@ fn change(stage: &Stage, random: &mut Chance, step: usize) -> String {
 fn figures_are_those_of_a_run_that_reads_every_row() {
     let steps = soak::count(6, 200);
     for kind in Kind::BOTH {
-        let stage = stage(kind);
-        let crm = sandbox();
-        stage.point_at(crm.url.as_str());
-        full(&stage, 0);
+        let (stage, crm, _, _) = replicated(kind);
         let mut random = Chance(0x5e77_1ed0 + kind as u64);
         for step in 0..steps {
             let mut said = Vec::new();

@@ -3,7 +3,7 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::ops::{Add, Sub};
+use std::ops::{AddAssign, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -76,14 +76,10 @@ pub(super) struct Dropped {
     pub(super) merged: u64,
 }
 
-impl Add for Dropped {
-    type Output = Self;
-
-    fn add(self, more: Self) -> Self {
-        Self {
-            rows: self.rows + more.rows,
-            merged: self.merged + more.merged,
-        }
+impl AddAssign for Dropped {
+    fn add_assign(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.merged += more.merged;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::board::{all_resting, resting};
 use super::known::{Gathered, Known, Part, parts};
 use super::last::Last;
-use super::pipeline::{Extent, Halt, Pipeline, Way};
+use super::pipeline::{Halt, Pipeline, Way};
 use super::slice::{Due, recheck, resend};
 use crate::call::{ColumnTime, TimeKind};
 use crate::fault;
@@ -40,12 +40,9 @@ impl Pipeline<'_> {
         undated: bool,
         way: &Way<'_>,
         mut recorded: watch::Receiver<u64>,
-    ) -> Result<Extent, Halt> {
+    ) -> Result<(), Halt> {
         if undated {
-            match self.in_time(intake.count_undated()).await {
-                Ok(counted) => counted?,
-                Err(extent) => return Ok(extent),
-            }
+            self.in_time(intake.count_undated()).await?;
         }
         let kind = intake.clock().kind();
         let window = intake.column_window();
@@ -53,7 +50,7 @@ impl Pipeline<'_> {
         let (reader, sorter) = intake.halves();
         // Whoever wants to hear of each row that is left out wants them read.
         let knows = reader.digests() && !tracing::enabled!(tracing::Level::INFO);
-        let reading = knows.then(|| self.config.reading_fingerprint(&profile));
+        let reading = knows.then(|| self.config.reading_fingerprint(self.settings, &profile));
         let on_record = match &reading {
             Some(reading) if !self.plan.resend => {
                 let reading = reading.clone();
@@ -72,14 +69,15 @@ impl Pipeline<'_> {
             last: Last::default(),
             gathered: Gathered::default(),
         };
-        match self.go_through(&mut course, &window, &on_record).await? {
-            Extent::Whole => {}
-            early => return Ok(early),
-        }
+        self.go_through(&mut course, &window, &on_record).await?;
         let Course { last, gathered, .. } = course;
         if let Some(reading) = reading {
             let stretches = gathered.stretches();
-            if stretches != on_record {
+            // Those that go beyond the window stay as they are.
+            let within = on_record
+                .iter()
+                .filter(|stretch| window.start <= stretch.from && stretch.until <= window.end);
+            if !within.eq(&stretches) {
                 self.ledger
                     .keep_stretches(window, reading, stretches)
                     .await?;
@@ -88,7 +86,7 @@ impl Pipeline<'_> {
         fault::moment!("sync.window_read");
         self.follow_up(way, &mut recorded).await?;
         self.send_last(way, &mut recorded, last).await?;
-        Ok(Extent::Whole)
+        Ok(())
     }
 
     async fn go_through(
@@ -96,7 +94,7 @@ impl Pipeline<'_> {
         course: &mut Course<'_, '_>,
         window: &Range<ColumnTime>,
         on_record: &[Stretch],
-    ) -> Result<Extent, Halt> {
+    ) -> Result<(), Halt> {
         let parts = parts(window, on_record);
         // What is to be read next, of as many parts as stand side by side.
         let mut unread = window.start..window.start;
@@ -109,10 +107,7 @@ impl Pipeline<'_> {
                 }
                 Part::Overlap(part) => {
                     for (part, keep) in [(unread, true), (part.clone(), false)] {
-                        match self.read_part(course, part, keep).await? {
-                            Extent::Whole => {}
-                            early => return Ok(early),
-                        }
+                        self.read_part(course, part, keep).await?;
                     }
                     unread = part.end..part.end;
                     ahead = None;
@@ -130,12 +125,7 @@ impl Pipeline<'_> {
             };
             // The ledger looks at the next one while the source adds up this one.
             let (digest, looked) = tokio::try_join!(
-                async {
-                    Ok::<_, LedgerError>(
-                        self.in_time(course.reader.digest(known.from..known.until))
-                            .await,
-                    )
-                },
+                self.in_time(course.reader.digest(known.from..known.until)),
                 async {
                     match next {
                         Some(next) => Ok(Some(
@@ -146,27 +136,17 @@ impl Pipeline<'_> {
                 },
             )?;
             ahead = looked;
-            let digest = match digest {
-                Ok(digest) => digest?,
-                Err(early) => return Ok(early),
-            };
             if digest != Some(known.digest) {
                 unread.end = known.until;
                 continue;
             }
             if !unread.is_empty() {
-                match self.read_part(course, unread, true).await? {
-                    Extent::Whole => {}
-                    early => return Ok(early),
-                }
+                self.read_part(course, unread, true).await?;
                 // What came back meanwhile may bear on it.
                 ahead = None;
             }
             unread = known.until..known.until;
-            match self.pass_over(course, known, record).await? {
-                Extent::Whole => {}
-                early => return Ok(early),
-            }
+            self.pass_over(course, known, record).await?;
         }
         self.read_part(course, unread, true).await
     }
@@ -189,29 +169,18 @@ impl Pipeline<'_> {
         course: &mut Course<'_, '_>,
         part: Range<ColumnTime>,
         keep: bool,
-    ) -> Result<Extent, Halt> {
+    ) -> Result<(), Halt> {
         if part.is_empty() {
-            return Ok(Extent::Whole);
+            return Ok(());
         }
         if course.opened != part {
-            match self.in_time(course.reader.open(part.clone())).await {
-                Ok(opened) => opened?,
-                Err(early) => return Ok(early),
-            }
+            self.in_time(course.reader.open(part.clone())).await?;
             course.opened = part.clone();
         }
         let mut next = self.in_time(course.reader.next()).await;
-        loop {
-            let slice = match next {
-                Ok(Ok(Some(slice))) => slice,
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => return Err(error.into()),
-                Err(early) => return Ok(early),
-            };
+        while let Some(slice) = next? {
             fault::moment!("sync.slice_read");
-            if let Err(early) = self.room(course.way).await {
-                return Ok(early);
-            }
+            self.room(course.way).await?;
             // When sending has ended by itself, the rest is still planned and counted, so that the report says what is
             // missing. Asked here, in one breath with the stop: where one comes later, the slice goes on record.
             let sending = !course.way.parcels.is_closed();
@@ -232,7 +201,7 @@ impl Pipeline<'_> {
                 biased;
                 async { Ok::<_, LedgerError>(self.in_time(reader.next()).await) },
                 async {
-                    let batch = sorter.batch(slice);
+                    let batch = sorter.batch(slice).await;
                     let rows = batch.rows;
                     self.note_missing(missing_from, Some(&batch)).await?;
                     let (due, known) = self.plan(kind, batch, sending, gathered.is_empty(), last).await?;
@@ -250,7 +219,7 @@ impl Pipeline<'_> {
             self.note_missing(course.seen..part.end, None).await?;
             course.seen = part.end;
         }
-        Ok(Extent::Whole)
+        Ok(())
     }
 
     /// Counts a part that is what it was, and sends what is due of it.
@@ -259,24 +228,22 @@ impl Pipeline<'_> {
         course: &mut Course<'_, '_>,
         known: &Known,
         record: OnRecord,
-    ) -> Result<Extent, Halt> {
+    ) -> Result<(), Halt> {
         course.seen = known.until;
         course.gathered.push(*known);
         course.sorter.pass_over(&known.counts.rows);
         {
             let mut figures = self.board.figures();
-            figures.dropped = figures.dropped + known.counts.dropped;
+            figures.dropped += known.counts.dropped;
             for (state, calls) in record.resting {
                 all_resting(&mut figures, state, calls);
             }
         }
         self.board.rows_done(known.counts.rows.read);
         if record.due.is_empty() {
-            return Ok(Extent::Whole);
+            return Ok(());
         }
-        if let Err(early) = self.room(course.way).await {
-            return Ok(early);
-        }
+        self.room(course.way).await?;
         let sending = !course.way.parcels.is_closed();
         let (wanted, actions): (Vec<_>, Vec<_>) = record.due.into_iter().unzip();
         let entries = self.ledger.entries_of(wanted, Wires::Due).await?;
@@ -294,15 +261,16 @@ impl Pipeline<'_> {
         }
         let due = self.hand_on(due, sending, &mut course.last);
         self.dispatch(course.way, course.recorded, due).await?;
-        Ok(Extent::Whole)
+        Ok(())
     }
 
     /// Waits until there is room for the calls of a slice. Nobody else fills that place, so it is still free when the slice
     /// is planned: of all slices only the one that is being sent, this one and the next are in memory. A closed channel has
     /// a word of its own.
-    async fn room(&self, way: &Way<'_>) -> Result<(), Extent> {
+    async fn room(&self, way: &Way<'_>) -> Result<(), Halt> {
         let room = async {
             let _ = way.parcels.reserve().await;
+            Ok(())
         };
         self.in_time(room).await
     }

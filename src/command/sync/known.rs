@@ -4,13 +4,14 @@
 //! Nothing is taken on trust. The source computes its digest from the rows as they are now; the ledger adds up the calls as
 //! they are now; and the settings are part of what a stretch is known by. Where one of the three differs, rows are read.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
 use serde::{Deserialize, Serialize};
 
 use super::board::Dropped;
 use crate::call::ColumnTime;
-use crate::intake::Batch;
+use crate::cdr::Other;
+use crate::intake::{Batch, Candidate};
 use crate::ledger::Stretch;
 use crate::report::Rows;
 use crate::source::{Digest, SLICE_ROWS};
@@ -20,6 +21,8 @@ use crate::source::{Digest, SLICE_ROWS};
 pub(super) struct Known {
     pub(super) from: ColumnTime,
     pub(super) until: ColumnTime,
+    /// First second after its last row, as far as that is known.
+    filled: ColumnTime,
     pub(super) digest: Digest,
     /// Calls that today's settings make of the rows, and the sum of their content hashes, modulo 2^64.
     calls: u64,
@@ -40,12 +43,19 @@ impl Known {
     /// row, so that it lies within the next window, too.
     pub(super) fn of(batch: &Batch, first: bool) -> Option<Self> {
         let (digest, rows) = batch.known_by?;
-        let call = batch.calls.first().map(|call| call.call.identity.start);
-        let other = batch.others.first().map(|other| other.start);
+        let (calls, others) = (&batch.calls, &batch.others);
+        let of = |call: Option<&Candidate>, other: Option<&Other>| {
+            let call = call.map(|call| call.call.identity.start);
+            (call, other.map(|other| other.start))
+        };
+        let (call, other) = of(calls.first(), others.first());
         let earliest = call.into_iter().chain(other).min();
+        let (call, other) = of(calls.last(), others.last());
+        let latest = call.into_iter().chain(other).max();
         Some(Self {
             from: earliest.filter(|_| first).unwrap_or(batch.from),
             until: batch.until,
+            filled: latest.map_or(batch.until, |latest| ColumnTime(latest.0 + 1)),
             digest,
             calls: 0,
             content: 0,
@@ -67,6 +77,7 @@ impl Known {
         Some(Self {
             from: stretch.from,
             until: stretch.until,
+            filled: stretch.until,
             digest: Digest {
                 rows: stretch.rows,
                 sum: stretch.sum,
@@ -94,19 +105,28 @@ impl Known {
     fn joined(&self, next: &Self) -> Option<Self> {
         let digest = self.digest.plus(next.digest);
         let together = self.until == next.from && digest.rows <= SLICE_ROWS as u64;
-        let mut rows = self.counts.rows;
-        rows += next.counts.rows;
+        let mut counts = self.counts;
+        counts += next.counts;
         together.then_some(Self {
             from: self.from,
             until: next.until,
+            filled: if next.digest.rows > 0 {
+                next.filled
+            } else {
+                self.filled
+            },
             digest,
             calls: self.calls + next.calls,
             content: self.content.wrapping_add(next.content),
-            counts: Counts {
-                rows,
-                dropped: self.counts.dropped + next.counts.dropped,
-            },
+            counts,
         })
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.dropped += more.dropped;
     }
 }
 
@@ -138,8 +158,11 @@ impl Gathered {
     /// As the ledger keeps them.
     pub(super) fn stretches(self) -> Vec<Stretch> {
         let mut known = self.0;
-        // A stretch without rows at the end grows with the clock: it would be written anew by each run, and says nothing.
+        // What has no rows at the end grows with the clock: it would be written anew by each run, and says nothing.
         while known.pop_if(|last| last.digest.rows == 0).is_some() {}
+        if let Some(last) = known.last_mut() {
+            last.until = last.filled;
+        }
         known.iter().map(Known::stretch).collect()
     }
 }
@@ -193,6 +216,7 @@ mod tests {
         Known {
             from: ColumnTime(from),
             until: ColumnTime(until),
+            filled: ColumnTime(until),
             digest: Digest {
                 rows,
                 sum: u64::MAX,
@@ -233,7 +257,7 @@ mod tests {
             .iter()
             .map(|s| (s.from.0, s.until.0, s.rows, s.calls))
             .collect();
-        assert_eq!(ends, [(0, 20, 4090, 4090), (20, 30, 7, 7), (31, 50, 1, 1)]);
+        assert_eq!(ends, [(0, 20, 4090, 4090), (20, 30, 7, 7), (31, 40, 1, 1)]);
         assert_eq!(stretches[0].sum, u64::MAX - 1, "modulo 2^64");
         assert_eq!(stretches[0].content, -2, "modulo 2^64");
         let first = Known::kept(&stretches[0]).unwrap();

@@ -65,11 +65,12 @@ impl Stage<'_> {
         let started = Instant::now();
         let begun = now().timestamp();
         let window = pass.window;
+        let settings = config.settings_fingerprint();
         let run = ledger
             .start_run(RunStart {
                 mode: pass.mode.as_str().to_owned(),
                 window: window.since..window.until,
-                settings: config.settings_fingerprint(),
+                settings: settings.clone(),
                 started: begun,
             })
             .await?;
@@ -85,6 +86,7 @@ impl Stage<'_> {
         let board = Board::new(progress);
         let pipeline = Pipeline {
             config,
+            settings: &settings,
             ledger,
             board: &board,
             run,
@@ -97,6 +99,10 @@ impl Stage<'_> {
                 .deadline
                 .and_then(|at| at.checked_add(config.target.timeout)),
         };
+        let whole = pass.mode == Mode::Full && !self.dry_run;
+        if whole {
+            ledger.begin_integrity().await?;
+        }
         let mut remarks = Remarks::default();
         let mut stop = context.stop.clone();
         // Without an index the whole table is spooled before this returns: a signal does not wait for it.
@@ -131,8 +137,7 @@ impl Stage<'_> {
         }) {
             return Err(exit.clone());
         }
-        if pass.mode == Mode::Full && !self.dry_run && !matches!(summary.ending, Ending::Stopped(_))
-        {
+        if whole && !matches!(summary.ending, Ending::Stopped(_)) {
             // What only a look at every page can see: a run that looked at every call says so before it says that all is well.
             ledger.integrity().await?;
         }

@@ -46,19 +46,10 @@ pub(super) struct Pipeline<'a> {
     pub(super) most_open: Option<usize>,
     /// What rows are read and understood by.
     pub(super) config: &'a Config,
+    /// [`Config::settings_fingerprint`] of this run.
+    pub(super) settings: &'a str,
     /// When reading ends, done or not; `None`: when it is done.
     pub(super) read_until: Option<Instant>,
-}
-
-/// How far the reading went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Through the whole window.
-    Whole,
-    /// As far as time allowed.
-    OutOfTime,
-    /// Until somebody asked to stop.
-    Stopped(Stop),
 }
 
 /// The reading side's two ways to the sending side.
@@ -68,10 +59,14 @@ pub(super) struct Way<'a> {
     brake: &'a watch::Sender<Stop>,
 }
 
-/// What ends the reading early.
+/// What ends the reading before it is through the window.
 pub(super) enum Halt {
     Source(SourceError),
     Ledger(LedgerError),
+    /// Time allowed no more.
+    OutOfTime,
+    /// Somebody asked to stop.
+    Stopped(Stop),
 }
 
 impl From<SourceError> for Halt {
@@ -83,15 +78,6 @@ impl From<SourceError> for Halt {
 impl From<LedgerError> for Halt {
     fn from(error: LedgerError) -> Self {
         Self::Ledger(error)
-    }
-}
-
-impl From<Halt> for Exit {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Source(error) => error.into(),
-            Halt::Ledger(error) => error.into(),
-        }
     }
 }
 
@@ -128,17 +114,17 @@ impl Pipeline<'_> {
         figures.rows = tally.rows;
         figures.read = intake.waited();
         let failure = match (outcomes, read) {
-            (Err(error), _) => Some(Exit::from(error)),
-            (Ok(()), Err(halt)) => Some(Exit::from(halt)),
-            (Ok(()), Ok(Extent::Whole)) => None,
+            (Err(error), _) | (Ok(()), Err(Halt::Ledger(error))) => Some(Exit::from(error)),
+            (Ok(()), Err(Halt::Source(error))) => Some(Exit::from(error)),
+            (Ok(()), Ok(())) => None,
             // Sending may have been through with all it got; the run is not.
-            (Ok(()), Ok(Extent::OutOfTime)) => {
+            (Ok(()), Err(Halt::OutOfTime)) => {
                 if summary.ending == Ending::Done {
                     summary.ending = Ending::OutOfTime;
                 }
                 None
             }
-            (Ok(()), Ok(Extent::Stopped(asked))) => {
+            (Ok(()), Err(Halt::Stopped(asked))) => {
                 summary.ending = Ending::Stopped(asked);
                 None
             }
@@ -153,7 +139,7 @@ impl Pipeline<'_> {
         undated: bool,
         way: Way<'_>,
         recorded: watch::Receiver<u64>,
-    ) -> Result<Extent, Halt> {
+    ) -> Result<(), Halt> {
         let done = self.read_window(intake, undated, &way, recorded).await;
         if matches!(done, Err(Halt::Ledger(_))) {
             // What is recorded no longer lasts, perhaps: what is in flight may land, and nothing follows.
@@ -164,13 +150,16 @@ impl Pipeline<'_> {
 
     /// Waits for the source, but not beyond a signal or the end of the run: a statement that hangs must not keep it.
     /// The source is not used any more after that.
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Extent> {
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, Halt> {
         let mut stop = self.stop.clone();
         tokio::select! {
             biased;
-            asked = asked(&mut stop) => Err(Extent::Stopped(asked)),
-            () = past(self.read_until) => Err(Extent::OutOfTime),
-            done = work => Ok(done),
+            asked = asked(&mut stop) => Err(Halt::Stopped(asked)),
+            () = past(self.read_until) => Err(Halt::OutOfTime),
+            done = work => Ok(done?),
         }
     }
 
