@@ -186,7 +186,10 @@ impl<'a> Intake<'a> {
     /// [`SourceError`], after the slice was tried again three times.
     pub async fn next(&mut self) -> Result<Option<Batch>, SourceError> {
         let slice = self.reader.next().await?;
-        Ok(slice.map(|slice| self.sorter.batch(slice)))
+        Ok(match slice {
+            Some(slice) => Some(self.sorter.batch(slice).await),
+            None => None,
+        })
     }
 
     /// Both halves, for whoever lets the source work on the next slice while the last one is sorted.
@@ -341,8 +344,8 @@ impl Reader {
 }
 
 impl Sorter<'_> {
-    /// The calls of a slice, with the form that today's settings give them.
-    pub fn batch(&mut self, slice: Slice) -> Batch {
+    /// The calls of a slice, with the form that today's settings give them. Gives way meanwhile to what else goes on.
+    pub async fn batch(&mut self, slice: Slice) -> Batch {
         let config = self.settings.config;
         for row in &slice.rows {
             match row.start {
@@ -364,14 +367,12 @@ impl Sorter<'_> {
             .digest
             .filter(|digest| digest.rows == assembled.counts.read && is_plain(&assembled))
             .map(|digest| (digest, rows(&assembled.counts)));
-        let calls = assembled
-            .calls
-            .into_iter()
-            .map(|call| {
-                let today = self.settings.today(&call, &self.clock, &self.profile.extra);
-                Candidate { call, today }
-            })
-            .collect();
+        let mut calls = Vec::with_capacity(assembled.calls.len());
+        for call in assembled.calls {
+            let today = self.settings.today(&call, &self.clock, &self.profile.extra);
+            calls.push(Candidate { call, today });
+            tokio::task::consume_budget().await;
+        }
         Batch {
             from: slice.from,
             until: slice.until,

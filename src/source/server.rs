@@ -296,7 +296,8 @@ pub(super) async fn next_row<T>(
     next: impl Future<Output = Result<Option<T>, sqlx::Error>>,
 ) -> Result<Result<Option<T>, sqlx::Error>, SourceError> {
     let mut next = std::pin::pin!(next);
-    // Most rows are there already, and need no clock.
+    // Most rows are there already, and need no clock; but what else goes on has its turn between them.
+    tokio::task::consume_budget().await;
     match next.as_mut().now_or_never() {
         Some(row) => Ok(row),
         None => tokio::time::timeout(limit, next)

@@ -63,6 +63,7 @@ impl Pipeline<'_> {
         let (candidates, standings) = self.ledger.standings(batch.calls).await?;
         for (candidate, standing) in candidates.into_iter().zip(standings) {
             self.decide(candidate, standing, &told, &mut plans);
+            tokio::task::consume_budget().await;
         }
         self.look_up(&mut plans).await?;
         let Plans {
