@@ -646,12 +646,9 @@ impl Ledger {
     }
 
     /// Begins the look that [`Ledger::integrity`] takes, so that it goes on while the ledger is asked other things and nothing
-    /// is written; with the first write it is given up.
-    ///
-    /// # Errors
-    /// [`LedgerError`]
-    pub async fn begin_integrity(&self) -> Result<(), LedgerError> {
-        self.door.ask(Store::begin_integrity).await
+    /// is written; with the first write it is given up. Does not wait; if it cannot be, `integrity` looks by itself.
+    pub fn begin_integrity(&self) {
+        self.door.tell(Store::begin_integrity);
     }
 
     /// Whether a run could write the ledger at `path`, where there is one, and make files beside it. To be asked before

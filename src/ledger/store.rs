@@ -167,10 +167,10 @@ impl Store {
     }
 
     /// Begins a look at everything as it is now, beside what this ledger is asked meanwhile.
-    pub(super) fn begin_integrity(&mut self) -> Result<(), Fault> {
-        self.beside = self.watch.is_some().then(|| Beside::begin(self)).flatten();
-        // The names still lead to the files that were opened.
-        Ok(self.look(Moment::Before)?)
+    pub(super) fn begin_integrity(&mut self) {
+        let beside = self.watch.is_some().then(|| Beside::begin(self)).flatten();
+        // The names still lead to the files that were opened; if not, the next write says so.
+        self.beside = beside.filter(|_| self.look(Moment::Before).is_ok());
     }
 
     /// Looks at everything, or takes the look that was begun for it, where nothing was written since.
@@ -331,6 +331,12 @@ impl Door {
         given.await.map_err(|_| gone())?
     }
 
+    /// Has the thread do something that nobody waits for.
+    pub(super) fn tell(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
+        // Where it is closed, whoever asks it something is told.
+        let _ = self.sender.send(Message::Work(Box::new(work)));
+    }
+
     /// Ends the thread after everything asked before.
     pub(super) async fn close(&self) -> Result<(), LedgerError> {
         let (answer, given) = oneshot::channel();
@@ -446,12 +452,12 @@ mod tests {
                 Ok((beside.is_of_now(&store.db), beside.is_well()))
             })
         };
-        ledger.begin_integrity().await.unwrap();
+        ledger.begin_integrity();
         assert!(goes_on().await.unwrap());
         assert_eq!(saw_all_well().await.unwrap(), (true, true));
 
         // What is written ends it.
-        ledger.begin_integrity().await.unwrap();
+        ledger.begin_integrity();
         ledger.start_run(run(1)).await.unwrap();
         assert!(!goes_on().await.unwrap());
         ledger.integrity().await.unwrap();
@@ -466,11 +472,11 @@ mod tests {
             })
             .await
             .unwrap();
-        ledger.begin_integrity().await.unwrap();
+        ledger.begin_integrity();
         assert_eq!(saw_all_well().await.unwrap(), (true, false));
-        ledger.begin_integrity().await.unwrap();
+        ledger.begin_integrity();
         assert_eq!(ledger.integrity().await.unwrap_err().exit_code(), 12);
-        ledger.begin_integrity().await.unwrap();
+        ledger.begin_integrity();
         ledger.close().await.unwrap();
     }
 }

@@ -79,6 +79,20 @@ impl Stage {
         }
     }
 
+    /// One in which every call is delivered, so that a full run has nothing to write.
+    fn settled(seed: u64) -> Self {
+        let scene = Scene::generated(ROWS, seed);
+        let crm = sandbox();
+        scene.point_at(crm.url.as_str());
+        scene.program.sync(&["--full"], 0);
+        let good = std::fs::read(scene.program.path("ledger.db")).unwrap();
+        Self {
+            scene,
+            good,
+            before: held(&crm),
+        }
+    }
+
     fn place(&self, bytes: &[u8]) {
         for suffix in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(self.scene.program.path(&format!("ledger.db{suffix}")));
@@ -199,6 +213,17 @@ fn one_flipped_byte_never_loses_a_call() {
     let step = if n > 100 { 1 } else { 11 };
     cases.extend((0..108).step_by(step).map(|at| Damage::Flip(at, 0x41)));
     sweep("ledger with one flipped byte", &stage, &cases);
+}
+
+#[test]
+fn one_flipped_byte_is_found_by_a_run_that_has_nothing_to_write() {
+    let stage = Stage::settled(402);
+    let n = soak::count(16, 1_500);
+    let cases: Vec<Damage> = spread(stage.good.len(), n)
+        .enumerate()
+        .map(|(i, at)| Damage::Flip(at, 1 << (i % 8)))
+        .collect();
+    sweep("settled ledger with one flipped byte", &stage, &cases);
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Stage<'_> {
         };
         let whole = pass.mode == Mode::Full && !self.dry_run;
         if whole {
-            ledger.begin_integrity().await?;
+            ledger.begin_integrity();
         }
         let mut remarks = Remarks::default();
         let mut stop = context.stop.clone();
