@@ -116,7 +116,7 @@ fn json_lines_are_valid_with_hostile_text_and_mask_numbers_at_every_level() {
     assert_eq!(reply["level"], "debug");
     assert_eq!(reply["fields"]["status"], 200);
     // Dates and addresses are what a line is searched by.
-    let day = stamp(rows()[0].wall, ' ');
+    let day = stamp(scene.rows[0].wall, ' ');
     assert!(ran.stderr.contains(&day), "{day}: {ran:?}");
     // Without it everything is there.
     let ran = scene.program.run(&[
