@@ -132,6 +132,14 @@ pub enum Cell<'r> {
     Odd(String),
 }
 
+/// The fields of a row as [`Cell::text`]: as many as there are, each by its place.
+pub(super) fn texts<'r, E>(
+    count: usize,
+    read: impl Fn(usize) -> Result<Cell<'r>, E>,
+) -> Result<Vec<String>, E> {
+    (0..count).map(|at| Ok(read(at)?.text())).collect()
+}
+
 impl Cell<'_> {
     /// As the start of a call, in a column that holds times of `kind`.
     #[must_use]

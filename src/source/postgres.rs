@@ -15,7 +15,7 @@ use sqlx::{
 use url::Url;
 
 use super::gather::Sink;
-use super::inspect::{Cell, TableColumn, choose, some_of};
+use super::inspect::{Cell, TableColumn, choose, some_of, texts};
 use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{Patience, Server, next_row, within};
@@ -108,10 +108,7 @@ impl Dialect for Postgresql {
             let Some(row) = self.first_row(statement).await? else {
                 return Ok(Vec::new());
             };
-            let fields = (0..row.len()).map(|at| Ok(cell(&row, at)?.text()));
-            fields
-                .collect::<Result<_, _>>()
-                .map_err(|error| self.failure(READING, error))
+            texts(row.len(), |at| cell(&row, at)).map_err(|error| self.failure(READING, error))
         }
         .boxed()
     }
@@ -391,11 +388,7 @@ impl Postgresql {
         let fail = |error| self.failure(DESCRIBING, error);
         let rows = query.fetch_all(connection).await.map_err(fail)?;
         rows.iter()
-            .map(|row| {
-                (0..row.columns().len())
-                    .map(|at| Ok(cell(row, at).map_err(fail)?.text()))
-                    .collect()
-            })
+            .map(|row| texts(row.len(), |at| cell(row, at)).map_err(fail))
             .collect()
     }
 

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, Sqli
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row, Sqlite, TypeInfo, ValueRef};
 
 use super::gather::Sink;
-use super::inspect::{Cell, TableColumn, choose, some_of};
+use super::inspect::{Cell, TableColumn, choose, some_of, texts};
 use super::keyset::{Bound, Clock, Dialect, Layout, Statement, Table};
 use super::samples::{SAMPLES, majority, text_clock};
 use super::server::{Patience, cause, next_row, within};
@@ -131,12 +131,11 @@ impl Dialect for SqliteFile {
                 let fail = |error| self.failure(READING, error);
                 fault::point!("source.count");
                 let row = bound(statement).fetch_optional(&mut connection).await;
-                let row = row.map_err(fail)?;
-                let cells = row
-                    .iter()
-                    .flat_map(|row| (0..row.len()).map(|at| cell(row, at)));
-                let fields = cells.map(|cell| Ok(cell?.text())).collect::<Result<_, _>>();
-                Ok((fields.map_err(fail)?, connection))
+                let fields = match row.map_err(fail)? {
+                    Some(row) => texts(row.len(), |at| cell(&row, at)).map_err(fail)?,
+                    None => Vec::new(),
+                };
+                Ok((fields, connection))
             })
             .await?;
             self.connection = Some(connection);
@@ -368,11 +367,7 @@ impl SqliteFile {
         let fail = |error| self.failure(DESCRIBING, error);
         let rows = query.fetch_all(connection).await.map_err(fail)?;
         rows.iter()
-            .map(|row| {
-                (0..row.len())
-                    .map(|at| Ok(cell(row, at).map_err(fail)?.text()))
-                    .collect()
-            })
+            .map(|row| texts(row.len(), |at| cell(row, at)).map_err(fail))
             .collect()
     }
 
