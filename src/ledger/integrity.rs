@@ -12,11 +12,7 @@ use super::store::Store;
 use crate::call::WireParts;
 
 /// Looks at everything; fails with the first thing that is wrong, if anything is.
-pub(super) fn integrity(store: &Store) -> Result<(), Fault> {
-    everything(&store.db)
-}
-
-fn everything(db: &Connection) -> Result<(), Fault> {
+pub(super) fn integrity(db: &Connection) -> Result<(), Fault> {
     pages(db)?;
     texts(db)
 }
@@ -39,7 +35,7 @@ impl Beside {
         let changes = store.db.total_changes();
         let db = file::open_beside(&store.path).ok()?;
         let interrupt = db.get_interrupt_handle();
-        let look = move || everything(&db).is_ok();
+        let look = move || integrity(&db).is_ok();
         let thread = std::thread::Builder::new()
             .name("integrity".into())
             .spawn(look)

@@ -182,7 +182,7 @@ impl Store {
         if beside.as_mut().is_some_and(Beside::is_well) {
             return Ok(());
         }
-        integrity::integrity(self)
+        integrity::integrity(&self.db)
     }
 
     /// Gives free pages back to the disk: one statement, done wholly or not at all. Then the file is shorter than it was, for
@@ -250,7 +250,7 @@ impl Store {
             None => damaged,
         };
         match fault.at(&self.path, damaged) {
-            LedgerError::Internal { source, .. } if integrity::integrity(self).is_err() => {
+            LedgerError::Internal { source, .. } if integrity::integrity(&self.db).is_err() => {
                 LedgerError::Unusable {
                     what: damaged(&self.path),
                     source,
@@ -462,13 +462,13 @@ mod tests {
         assert!(!goes_on().await.unwrap());
         ledger.integrity().await.unwrap();
 
-        // A call without its form, which SQLite has nothing against.
+        // A form without its call, which SQLite has nothing against.
         ledger
             .door
             .ask(|store| {
-                let call = "INSERT INTO wire_forms (call, job, start, initiated, source, destination, duration, key_hash) \
+                let form = "INSERT INTO wire_forms (call, job, start, initiated, source, destination, duration, key_hash) \
                             VALUES (1, 1, 0, '', '', '', 0, 0)";
-                Ok(store.db.execute_batch(call)?)
+                Ok(store.db.execute_batch(form)?)
             })
             .await
             .unwrap();
