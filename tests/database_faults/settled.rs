@@ -93,16 +93,13 @@ fn what_was_read_before_is_not_read_again() {
 fn deleted_and_unmatched_calls_are_sent_by_what_is_on_record() {
     for kind in Kind::BOTH {
         let (stage, crm, _, all) = replicated(kind);
+        let over_all_days = |verb| {
+            let days = ["--from", "2000-01-01", "--to", "2099-12-31", "--yes"];
+            let ran = stage.program.run(&[&[verb], &days[..]].concat());
+            assert_eq!(ran.code, 0, "{ran:?}");
+        };
         let count = crm.calls().len();
-        let ran = stage.program.run(&[
-            "delete",
-            "--from",
-            "2000-01-01",
-            "--to",
-            "2099-12-31",
-            "--yes",
-        ]);
-        assert_eq!(ran.code, 0, "{ran:?}");
+        over_all_days("delete");
         assert!(crm.calls().is_empty());
         both(&stage, "everything is to be sent again");
         let (sent, read) = full(&stage, 0);
@@ -110,15 +107,7 @@ fn deleted_and_unmatched_calls_are_sent_by_what_is_on_record() {
         assert!(read * 10 < all, "{kind:?}: {read} of {all} bytes");
         stage.check(&crm);
 
-        let ran = stage.program.run(&[
-            "rebuild",
-            "--from",
-            "2000-01-01",
-            "--to",
-            "2099-12-31",
-            "--yes",
-        ]);
-        assert_eq!(ran.code, 0, "{ran:?}");
+        over_all_days("rebuild");
         stage.check(&crm);
         both(&stage, "after a rebuild");
     }
