@@ -13,8 +13,11 @@ use cdrelay::source::{
     CallSource, CdrRow, DurationCell, SLICE_ROWS, Slice, SourceError, StartCell, TimeIndex, connect,
 };
 
+#[path = "support/closed_port.rs"]
+mod closed_port;
 mod support;
 
+use closed_port::closed_port;
 use support::cdr_table::{
     FREEPBX, SQLITE3_CUSTOM, STOCK_MYSQL, STOCK_POSTGRES, Sample, inserts, samples,
 };
@@ -1268,7 +1271,7 @@ async fn refusals_of_a_server_name_what_is_wrong_and_what_to_do_and_never_the_pa
 
 #[tokio::test]
 async fn a_closed_port_is_worth_another_try_and_a_wrong_url_is_not() {
-    let port = support::free_port();
+    let port = closed_port();
     for (scheme, product) in [("mysql", "MySQL"), ("postgres", "PostgreSQL")] {
         let error = failure(config(&format!("{scheme}://cdr@127.0.0.1:{port}/asterisk"))).await;
         assert!(

@@ -21,7 +21,15 @@ use super::place::{beside, create_directory, file_or_nothing, resolve, try_direc
 #[derive(Debug)]
 pub struct LedgerLock {
     /// Open and locked.
-    _file: File,
+    file: File,
+}
+
+impl Drop for LedgerLock {
+    fn drop(&mut self) {
+        // Closing would not do where another thread starts a program in this moment: its process has a copy of the open
+        // file until it is replaced, and with it the lock (flock(2)).
+        let _ = self.file.unlock();
+    }
 }
 
 /// How the lock is found by whoever only looks.
@@ -133,7 +141,7 @@ impl LedgerLock {
                 .map_err(|error| LedgerError::io("read", &lock, error))?;
             match std::fs::metadata(&lock) {
                 Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Self { _file: file });
+                    return Ok(Self { file });
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cdrelay::sandbox::{Sandbox, SandboxOptions};
 
+use crate::closed_port::closed_port;
 use crate::crm::{Answer, Crm, ok};
 use crate::stage::{PASSWORD, Row, Stage, missed, now};
 
@@ -194,12 +195,8 @@ fn the_number_comes_from_the_argument_or_from_asterisk_and_a_name_is_none() {
 
 #[test]
 fn what_could_not_be_delivered_is_sent_by_the_next_sync_without_a_row() {
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
     let stage = Stage::new(&[]);
-    stage.point_at(&format!("http://127.0.0.1:{port}"), SET);
+    stage.point_at(&format!("http://127.0.0.1:{}", closed_port()), SET);
     let environment = environment("02125550142", "", &uniqueid(1), &[]);
     let (set, code, _) = through_a_pipe(&stage, &[], &environment);
     assert_eq!((status(&set), code), ("PENDING", 0));
