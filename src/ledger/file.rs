@@ -152,6 +152,8 @@ pub(super) fn open_beside(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     prepare(&db)?;
+    // It walks over everything once: pages are hardly ever met again.
+    db.pragma_update(None, "cache_size", -1024)?;
     // A view begins with the first read.
     db.execute_batch("BEGIN; SELECT count(*) FROM meta")?;
     Ok(db)

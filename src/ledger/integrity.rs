@@ -1,5 +1,6 @@
 //! Whether everything in the ledger holds together: what SQLite can see, and what only cdrelay knows.
 
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,13 +18,19 @@ pub(super) fn integrity(db: &Connection) -> Result<(), Fault> {
     texts(db)
 }
 
-/// A look at everything as it stood at one moment, on a thread and through a connection of its own, while a run goes on.
+/// A look at everything as it stood at one moment, in two halves side by side, each on a thread and through a connection of
+/// its own, while a run goes on.
 ///
 /// It is there to say that all is well. Whatever else it meets is no verdict: opened by name, it might have met another log than
 /// the one that is written, where somebody took that away. Dropped, it ends at once.
 pub(super) struct Beside {
     /// [`Connection::total_changes`] of the ledger's own connection at that moment.
     changes: u64,
+    halves: Vec<Half>,
+}
+
+/// One half of the look, which is waited for or ended by whoever drops it.
+struct Half {
     interrupt: InterruptHandle,
     /// Gives whether all is well. `None` once it was waited for.
     thread: Option<JoinHandle<bool>>,
@@ -32,18 +39,12 @@ pub(super) struct Beside {
 impl Beside {
     /// Begins to look; `None` where that cannot be.
     pub(super) fn begin(store: &Store) -> Option<Self> {
-        let changes = store.db.total_changes();
-        let db = file::open_beside(&store.path).ok()?;
-        let interrupt = db.get_interrupt_handle();
-        let look = move || integrity(&db).is_ok();
-        let thread = std::thread::Builder::new()
-            .name("integrity".into())
-            .spawn(look)
-            .ok()?;
         Some(Self {
-            changes,
-            interrupt,
-            thread: Some(thread),
+            changes: store.db.total_changes(),
+            halves: vec![
+                Half::begin("pages", &store.path, pages)?,
+                Half::begin("texts", &store.path, texts)?,
+            ],
         })
     }
 
@@ -53,14 +54,37 @@ impl Beside {
     }
 
     /// Waits for the end, and gives whether it saw that all is well.
-    pub(super) fn is_well(&mut self) -> bool {
+    pub(super) fn ends_well(mut self) -> bool {
+        self.halves.iter_mut().all(Half::ends_well)
+    }
+}
+
+impl Half {
+    fn begin(
+        name: &str,
+        ledger: &Path,
+        look: fn(&Connection) -> Result<(), Fault>,
+    ) -> Option<Self> {
+        let db = file::open_beside(ledger).ok()?;
+        let interrupt = db.get_interrupt_handle();
+        let thread = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || look(&db).is_ok())
+            .ok()?;
+        Some(Self {
+            interrupt,
+            thread: Some(thread),
+        })
+    }
+
+    fn ends_well(&mut self) -> bool {
         self.thread
             .take()
             .is_some_and(|thread| thread.join().unwrap_or(false))
     }
 }
 
-impl Drop for Beside {
+impl Drop for Half {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else {
             return;

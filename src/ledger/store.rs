@@ -175,11 +175,8 @@ impl Store {
 
     /// Looks at everything, or takes the look that was begun for it, where nothing was written since.
     pub(super) fn integrity(&mut self) -> Result<(), Fault> {
-        let mut beside = self
-            .beside
-            .take()
-            .filter(|beside| beside.is_of_now(&self.db));
-        if beside.as_mut().is_some_and(Beside::is_well) {
+        let beside = self.beside.take();
+        if beside.is_some_and(|beside| beside.is_of_now(&self.db) && beside.ends_well()) {
             return Ok(());
         }
         integrity::integrity(&self.db)
@@ -448,8 +445,8 @@ mod tests {
         let goes_on = || ledger.door.ask(|store| Ok(store.beside.is_some()));
         let saw_all_well = || {
             ledger.door.ask(|store| {
-                let mut beside = store.beside.take().unwrap();
-                Ok((beside.is_of_now(&store.db), beside.is_well()))
+                let beside = store.beside.take().unwrap();
+                Ok((beside.is_of_now(&store.db), beside.ends_well()))
             })
         };
         ledger.begin_integrity();
