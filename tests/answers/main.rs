@@ -26,7 +26,7 @@ use cdrelay::sandbox::{Contacts, RunningSandbox, SandboxOptions};
 
 use golden::Row;
 use program::Ran;
-use scene::{Scene, pass_on, sandbox_with};
+use scene::{Scene, at_any_date, pass_on, sandbox_with};
 use unruly::{Reply, Unruly};
 
 /// 2026-03-02 09:00:00 in Caracas, as a wall clock.
@@ -100,7 +100,7 @@ impl Stage {
                 pass_on(addr, line)
             }
         });
-        scene.point_at(&crm.url());
+        scene.point_at_with(&crm.url(), at_any_date);
         Self { scene, crm, behind }
     }
 

@@ -86,8 +86,9 @@ async fn a_row_that_was_written_long_after_its_call_is_found_by_the_order_of_wri
 async fn a_row_that_an_earlier_run_did_not_find_is_known_by_the_ledger() {
     let rows = calls(50, 5, caracas);
     let stage = Stage::of(Kind::MariaDb, &rows).await;
+    let begun = now();
     stage.program.sync(&[], 0);
-    let late = call(999, now() - 40_000, &caracas);
+    let late = call(999, begun - 40_000, &caracas);
     let over = i64::try_from(late.duration).unwrap();
     let name = stage.source.rsplit('/').next().unwrap().to_owned();
     let database = crate::support::mariadb::Database {

@@ -108,6 +108,7 @@ fn a_call_that_never_ends_is_closed_and_marked() {
 }
 
 const ROUTES: &str = r#"[collector.cti_bridge]
+answer_within = "30s"
 number = "called"
 callerid = "caller"
 [[collector.cti_bridge.routes]]

@@ -278,17 +278,22 @@ fn a_second_collector_on_the_same_store_is_refused() {
 
 #[test]
 fn a_signal_lets_those_who_are_there_finish_and_a_restart_goes_on() {
-    let mut stage = Stage::new("settle = \"2s\"");
+    // Later than the first collector ends.
+    let mut stage = Stage::new("settle = \"5s\"");
     stage.start();
     for message in &OUTBOUND {
         assert_eq!(stage.post("/astercc", "", message).status, 200);
     }
     // Half of a request is here when the signal comes; its other half comes after it.
-    let whole = post("/astercc", "", INBOUND[0]);
+    let whole = post("/astercc", "Expect: 100-continue\r\n", INBOUND[0]);
     let (first, second) = whole.split_at(whole.len() - 20);
     let mut stream = TcpStream::connect(stage.addr()).unwrap();
     stream.write_all(first.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    // It says so once it reads the body.
+    let goes_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut said = vec![0; goes_on.len()];
+    stream.read_exact(&mut said).unwrap();
+    assert_eq!(said, goes_on);
     crate::stage::terminate(&stage.running.as_ref().unwrap().child);
     std::thread::sleep(Duration::from_millis(200));
     stream.write_all(second.as_bytes()).unwrap();
@@ -311,7 +316,7 @@ fn a_signal_lets_those_who_are_there_finish_and_a_restart_goes_on() {
 async fn while_the_store_is_down_nothing_is_acknowledged_and_calls_are_still_answered() {
     let database = mariadb::private().database().await;
     let mut stage = Stage::with_store(
-        "settle = \"300ms\"\n[collector.cti_bridge]\nanswer_within = \"1s\"\n[[collector.cti_bridge.routes]]\ngateway = \"gw\"\n[collector.cti_bridge.fallback]\ngateway = \"reserve\"",
+        "settle = \"300ms\"\n[collector.cti_bridge]\nanswer_within = \"30s\"\n[[collector.cti_bridge.routes]]\ngateway = \"gw\"\n[collector.cti_bridge.fallback]\ngateway = \"reserve\"",
         &database.url(),
         &database.url(),
     );

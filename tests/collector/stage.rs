@@ -261,10 +261,16 @@ pub fn try_ask(addr: SocketAddr, request: &str) -> std::io::Result<Reply> {
 /// Waits for something that comes by itself. How long it takes proves nothing, so the limit is far away.
 #[track_caller]
 pub fn wait(done: impl Fn() -> bool, state: impl Fn() -> String) {
+    wait_every(Duration::from_millis(20), done, state);
+}
+
+/// The same, looking that often.
+#[track_caller]
+pub fn wait_every(every: Duration, done: impl Fn() -> bool, state: impl Fn() -> String) {
     let begin = Instant::now();
     while !done() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{}", state());
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(every);
     }
 }
 

@@ -28,9 +28,9 @@ pub const DROPPED: [&str; 7] = [
 /// Long enough for a reply to be read, and shorter than the time between two requests of [`slowly`].
 const MOMENT: Duration = Duration::from_millis(30);
 
-/// Four requests a second, so that a connection is idle between them.
+/// One request a second, so that a connection is idle between them.
 fn slowly(config: &str, _stage: &Backstage) -> String {
-    with(config, "target", "max_rps = 4")
+    with(config, "target", "max_rps = 1")
 }
 
 pub fn cases() -> Vec<Case> {
@@ -85,6 +85,7 @@ pub fn cases() -> Vec<Case> {
              to be left alone for 1h",
             then_mute("HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 9\r\n\r\n"),
         )
+        .impatient()
         .requests(1..=1),
         always(
             "mute_after_a_403",
@@ -92,6 +93,7 @@ pub fn cases() -> Vec<Case> {
              whether this machine and user may use the web service",
             then_mute("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n"),
         )
+        .impatient()
         .ends(6, "pending 2")
         .requests(1..=1),
         case(
@@ -267,6 +269,7 @@ pub fn cases() -> Vec<Case> {
         .ends(0, "delivered 2")
         .requests(4..=4),
         first_request_fails("mute_after_the_effect", "", true, || Reply::Silence)
+            .impatient()
             .ends(0, "delivered 2")
             .requests(4..=4),
         first_request_fails("half_an_answer_after_the_effect", "", true, || {

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::scene::with;
-use super::stage::{configured, in_parallel, scene, states, watched};
+use super::stage::{Patience, configured, in_parallel, scene, states, watched};
 use super::tricks::{created, ok, then_flood, then_mute};
 use super::unruly::{Act, Reply, Unruly};
 
-/// A request may take 1 s, connecting 1 s, the run 2 s; the rest is for a busy machine. A server here holds on for 30 s.
-const GENEROUS: Duration = Duration::from_secs(20);
+/// A request may take 1 s, connecting 1 s, the run 5 s; the rest is for a busy machine. A server here holds on for 30 s.
+const GENEROUS: Duration = Duration::from_secs(25);
 
 /// A server, and whether it is to be spoken to over TLS.
 type Slow = (&'static str, fn() -> Unruly, bool);
@@ -115,7 +115,7 @@ fn no_request_and_no_run_outlives_its_deadline() {
         let crm = server();
         let scene = scene(30);
         scene.point_at_with(&crm.url(), |config| {
-            let config = configured(config, true);
+            let config = configured(config, true, Patience::Short);
             if *tls {
                 let pin = "0".repeat(64);
                 let config = config.replacen("http://127", "https://127", 1);
@@ -129,7 +129,7 @@ fn no_request_and_no_run_outlives_its_deadline() {
             }
         });
         let began = Instant::now();
-        let command = scene.program.command(&["sync", "--max-runtime", "2s"]);
+        let command = scene.program.command(&["sync", "--max-runtime", "5s"]);
         let ran = watched(command, GENEROUS);
         assert_eq!(ran.code, 4, "{name}: {ran:?}");
         assert_eq!(states(&scene), "pending 30", "{name}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::scene::pass_on;
 use super::soak::{self, Chance};
-use super::stage::{Backstage, configured, in_parallel, run, scene};
+use super::stage::{Backstage, Patience, configured, in_parallel, run, scene};
 use super::unruly::{Reply, Unruly};
 
 const CALLS: usize = 40;
@@ -75,12 +75,14 @@ fn play(seed: u64) -> (usize, usize) {
         }
     });
     let scene = scene(CALLS);
-    scene.point_at_with(&crm.url(), |config| configured(config, true));
+    scene.point_at_with(&crm.url(), |config| {
+        configured(config, true, Patience::Short)
+    });
     let mut kills = 0;
     for _ in 0..5 + chance.below(4) {
         if chance.below(2) == 0 {
             scene.point_at_with(&crm.url(), |config| {
-                edited(&configured(config, true), &mut chance)
+                edited(&configured(config, true, Patience::Short), &mut chance)
             });
         }
         let zone = chance.pick(&["UTC", "Asia/Tokyo", "America/St_Johns", "nonsense"]);

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::scene::{closed_port, pass_on, signal};
-use super::stage::{Backstage, WATCHDOG, configured, in_parallel, scene};
+use super::stage::{Backstage, Patience, WATCHDOG, configured, in_parallel, scene};
 use super::tricks::{gzip_bomb, then_flood};
 use super::unruly::{FLOOD, Reply, Unruly};
 
@@ -104,7 +104,9 @@ fn no_reply_takes_more_than_64_mib() {
             }
         });
         let scene = scene(400);
-        scene.point_at_with(&crm.url(), |config| configured(config, true));
+        scene.point_at_with(&crm.url(), |config| {
+            configured(config, true, Patience::Short)
+        });
         let mut child = scene
             .program
             .command(&["sync"])

@@ -1,6 +1,6 @@
 //! A proxy that the environment names is never used: it would see the token.
 
-use super::stage::{Backstage, configured, run, scene};
+use super::stage::{Backstage, Patience, configured, run, scene};
 use super::tls;
 
 const NAMES: [&str; 8] = [
@@ -27,12 +27,14 @@ fn no_proxy_of_the_environment_sees_a_request() {
         let mut env: Vec<(&str, &str)> = NAMES.iter().map(|name| (*name, proxy)).collect();
         env.extend([("NO_PROXY", ""), ("no_proxy", ""), ("REQUEST_METHOD", "")]);
         let scene = scene(3);
-        scene.point_at_with(stage.honest.url.as_str(), |config| configured(config, true));
+        scene.point_at_with(stage.honest.url.as_str(), |config| {
+            configured(config, true, Patience::Usual)
+        });
         let ran = run(&scene.program, &["sync"], &env);
         assert_eq!(ran.code, 0, "{ran:?}");
         let before = tls::good(&stage);
         scene.point_at_with(&before.url(), |config| {
-            tls::with_ca(&configured(config, true), &stage)
+            tls::with_ca(&configured(config, true, Patience::Usual), &stage)
         });
         let ran = run(&scene.program, &["sync", "--resend"], &env);
         assert_eq!(ran.code, 0, "{ran:?}");

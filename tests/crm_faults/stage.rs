@@ -41,6 +41,16 @@ pub struct Case {
     words: Vec<String>,
     requests: RangeInclusive<usize>,
     retried: Option<u64>,
+    patience: Patience,
+}
+
+/// How long a request, or connecting, may take.
+#[derive(Clone, Copy)]
+pub enum Patience {
+    /// 20 s: only a fault takes so long.
+    Usual,
+    /// 1 s, where silence is what the test is about.
+    Short,
 }
 
 /// A case with this CRM, and what the program says in the end: all of stderr that is its own word and not its log. Unless
@@ -61,6 +71,11 @@ pub fn case(
         words: vec![words.to_owned()],
         requests: 6..=6,
         retried: None,
+        patience: if words.contains("within 1s") {
+            Patience::Short
+        } else {
+            Patience::Usual
+        },
     }
 }
 
@@ -87,6 +102,14 @@ impl Case {
     pub fn without_login(self) -> Self {
         Self {
             login: false,
+            ..self
+        }
+    }
+
+    /// Something that is waited for does not come.
+    pub fn impatient(self) -> Self {
+        Self {
+            patience: Patience::Short,
             ..self
         }
     }
@@ -129,7 +152,7 @@ impl Case {
         let crm = (self.crm)(&stage);
         let scene = scene(self.calls);
         let edit = |config: &str| {
-            let config = configured(config, self.login);
+            let config = configured(config, self.login, self.patience);
             match &self.edit {
                 Some(edit) => edit(&config, &stage),
                 None => config,
@@ -170,7 +193,9 @@ impl Case {
         canary::absent_below(scene.program.dir.path());
         assert_eq!(stage.trap.connections(), 0, "the trap saw a connection");
         drop(crm);
-        scene.settles_at(&stage.honest, |config| configured(config, true));
+        scene.settles_at(&stage.honest, |config| {
+            configured(config, true, Patience::Usual)
+        });
     }
 }
 
@@ -218,9 +243,13 @@ pub fn rows(count: usize) -> Vec<Row> {
         .collect()
 }
 
-/// The configuration of the stage: short deadlines and every secret.
-pub fn configured(config: &str, login: bool) -> String {
-    let mut lines = "timeout = \"1s\"\nconnect_timeout = \"1s\"".to_owned();
+/// The configuration of the stage: deadlines and every secret.
+pub fn configured(config: &str, login: bool, patience: Patience) -> String {
+    let seconds = match patience {
+        Patience::Usual => 20,
+        Patience::Short => 1,
+    };
+    let mut lines = format!("timeout = \"{seconds}s\"\nconnect_timeout = \"{seconds}s\"");
     if login {
         lines.push_str(&format!(
             "\nusername = \"{}\"\npassword_file = \"crm.password\"",

@@ -192,6 +192,7 @@ pub fn cases() -> Vec<Case> {
             |_| Unruly::greeting(vec![Act::Mute], |_, _| Reply::Close),
         )
         .edit(connecting_in_a_hurry)
+        .impatient()
         .requests(0..=0),
         case(
             "half_a_handshake",
@@ -205,6 +206,7 @@ pub fn cases() -> Vec<Case> {
             },
         )
         .edit(connecting_in_a_hurry)
+        .impatient()
         .requests(0..=0),
         case(
             "tls_where_plain_http_is_due",

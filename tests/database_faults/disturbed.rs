@@ -186,7 +186,11 @@ fn a_postgresql_restarted_in_mid_run_costs_a_retry_or_a_run_and_no_call() {
     restarted(
         Kind::Postgres,
         || wait(server.stop()),
-        || server.start_again(),
+        || {
+            server.start_again();
+            // It takes connections before it lets anybody in.
+            drop(wait(server.connect("postgres")));
+        },
         database,
     );
 }
@@ -241,14 +245,14 @@ fn a_table_that_another_has_locked_is_waited_for_and_then_told() {
     for kind in Kind::BOTH {
         let mut stage = Stage::new(kind);
         let crm = sandbox();
-        stage.source("timeout = \"500ms\"");
+        stage.source("timeout = \"2s\"");
         stage.point_at(crm.url.as_str());
         let ran = locked(&stage, || stage.sync());
         ended_with_5(
             &stage,
             &ran,
             &format!(
-                "{} at 127.0.0.1:PORT did not answer within 500ms while describing the table; run again when it is less \
+                "{} at 127.0.0.1:PORT did not answer within 2s while describing the table; run again when it is less \
                  busy, or raise `source.timeout`",
                 kind.product()
             ),
@@ -389,7 +393,7 @@ fn a_port_on_which_another_service_answers_is_told() {
     for kind in Kind::BOTH {
         let mut stage = Stage::new(kind);
         stage.proxy = Proxy::to(port);
-        stage.source("timeout = \"500ms\"");
+        stage.source("timeout = \"2s\"");
         stage.point_at(crm.url.as_str());
         let ran = stage.sync();
         assert_eq!(ran.code, 5, "{ran:?}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::golden::{self, Row};
 use crate::program::Program;
-use crate::scene::{Scene, finish, held, now, pass_on, same, sandbox, signal, with};
+use crate::scene::{Scene, finish, held, listens, now, pass_on, same, sandbox, signal, with};
 use crate::soak;
 use crate::stage::{self, tries_again};
 use crate::unruly::Unruly;
@@ -29,7 +29,7 @@ fn a_sqlite_file_that_its_writer_holds_is_waited_for_and_then_told() {
     let crm = sandbox();
     let scene = Scene::generated(200, 51);
     scene.point_at_with(crm.url.as_str(), |config| {
-        with(config, "source", "timeout = \"600ms\"")
+        with(config, "source", "timeout = \"4s\"")
     });
     let writer = exclusive(&scene);
     let ran = scene.program.run(&["sync", "--full", "-v"]);
@@ -47,6 +47,7 @@ fn a_sqlite_file_that_its_writer_holds_is_waited_for_and_then_told() {
     // A signal does not wait for the lock.
     scene.point_at(crm.url.as_str());
     let child = scene.program.spawn(&["sync", "--full"]);
+    listens(&child);
     std::thread::sleep(Duration::from_millis(500));
     let since = Instant::now();
     signal(&child, "TERM");

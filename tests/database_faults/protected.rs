@@ -183,9 +183,11 @@ fn another_ca_and_an_expired_certificate_are_refused_before_the_login() {
 fn a_user_with_the_right_to_select_alone_is_enough_and_its_password_is_never_shown() {
     for kind in Kind::BOTH {
         let user = format!("modest_{}", kind.product().to_lowercase());
-        let stage = with_password(Stage::new(kind), &user, "", "timeout = \"300ms\"");
+        let mut stage = with_password(Stage::new(kind), &user, "", "");
         let crm = sandbox();
         stage.settles(&crm);
+        stage.source("password_file = \"db.password\"\ntimeout = \"300ms\"");
+        stage.point_at(crm.url.as_str());
         let total = stage.proxy.passed();
         // Every kind of fault, at the highest level of detail.
         for fault in [
@@ -208,6 +210,8 @@ fn a_user_with_the_right_to_select_alone_is_enough_and_its_password_is_never_sho
             assert!(!format!("{ran:?}").contains("canary"), "{ran:?}");
         }
         stage.proxy.set(Fault::None);
+        stage.source("password_file = \"db.password\"");
+        stage.point_at(crm.url.as_str());
         stage.program.write("db.password", "canary-that-is-wrong\n");
         for args in [&["sync", "-vvv"][..], &["check", "-vvv"]] {
             let ran = stage.program.run(args);

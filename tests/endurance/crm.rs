@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::golden::Golden;
 
@@ -81,6 +81,8 @@ struct Shared {
     manners: Manners,
     book: Mutex<Book>,
     ended: AtomicBool,
+    /// Connections that are served.
+    serving: AtomicUsize,
     holding: Mutex<bool>,
     released: Condvar,
 }
@@ -93,6 +95,7 @@ impl Crm {
             manners,
             book: Mutex::default(),
             ended: AtomicBool::new(false),
+            serving: AtomicUsize::new(0),
             holding: Mutex::new(false),
             released: Condvar::new(),
         });
@@ -104,8 +107,12 @@ impl Crm {
                         break;
                     }
                     let Ok(stream) = stream else { continue };
+                    shared.serving.fetch_add(1, Ordering::SeqCst);
                     let shared = Arc::clone(&shared);
-                    std::thread::spawn(move || serve(stream, &shared));
+                    std::thread::spawn(move || {
+                        serve(stream, &shared);
+                        shared.serving.fetch_sub(1, Ordering::SeqCst);
+                    });
                 }
             }
         });
@@ -157,6 +164,19 @@ impl Crm {
                 local.ends_with(&port).then_some(queues)
             })
             .any(|queues| !queues.ends_with(":00000000"))
+    }
+
+    /// Waits until it is done with all that had reached it. For when its clients have gone.
+    #[track_caller]
+    pub fn rests(&self) {
+        let since = Instant::now();
+        let mut looks = 0;
+        while looks < 3 {
+            assert!(since.elapsed() < Duration::from_secs(60), "it never rests");
+            let busy = self.has_unread() || self.shared.serving.load(Ordering::SeqCst) > 0;
+            looks = if busy { 0 } else { looks + 1 };
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// From here on it reads requests and acts on them, and answers none.

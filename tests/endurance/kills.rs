@@ -158,8 +158,7 @@ fn job(keyed: bool, kills: usize, chance: &mut Chance, tally: &mut Tally) {
         }
         child.kill().expect("a kill");
         let ran = finish(child);
-        // The CRM is done with what had reached it.
-        std::thread::sleep(Duration::from_millis(20));
+        crm.rests();
         let after = crm.book().clone();
         assert_eq!(after.nonsense, 0);
         for (key, call) in &after.calls {

@@ -124,8 +124,7 @@ impl Play {
                 std::thread::sleep(Duration::from_micros(chance.below(120_000)));
                 child.kill().expect("a kill");
                 finish(child);
-                // The CRM is done with what had reached it.
-                std::thread::sleep(Duration::from_millis(10));
+                self.crm.rests();
             }
             _ => self.arrive(chance),
         }

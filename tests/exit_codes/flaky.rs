@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::golden;
 use super::program::check_sums;
-use super::scene::{Scene, pass_on, sandbox, with};
+use super::scene::{Scene, pass_on, sandbox, until, with};
 use super::soak;
 use super::unruly::{Reply, Unruly};
 
@@ -23,11 +23,10 @@ fn runs(scene: &Scene, crm: &Unruly, most: usize) -> Vec<i32> {
         let report: Value = serde_json::from_str(&ran.stdout).unwrap();
         check_sums(&report);
         assert_eq!(report["calls"]["rejected"], 0, "{report}");
-        assert_eq!(
-            report["requests"]["sent"],
-            crm.seen().len() - before,
-            "what was printed is what the CRM saw: {report}"
-        );
+        // The last one may have been given up before the CRM has read it.
+        until("what was printed is what the CRM saw", || {
+            report["requests"]["sent"] == crm.seen().len() - before
+        });
         assert!([0, 4].contains(&ran.code), "{ran:?}");
         codes.push(ran.code);
     }
@@ -66,7 +65,7 @@ fn every_second_request_of(failure: &Reply, calls: usize, seed: u64) {
         }
     });
     scene.point_at_with(&crm.url(), |config| {
-        with(config, "target", "timeout = \"400ms\"")
+        with(config, "target", "timeout = \"600ms\"")
     });
     runs(&scene, &crm, 20);
     scene.check(&behind);

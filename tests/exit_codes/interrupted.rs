@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::program::check_sums;
-use super::scene::{Scene, finish, sandbox, signal, slow_sandbox, until, with};
+use super::scene::{Scene, finish, heard, listens, sandbox, signal, slow_sandbox, until, with};
 use super::soak;
 use super::unruly::{Reply, Unruly};
 
 /// Stopped in mid-run, it finishes what is in flight, prints its report, and the next run completes.
 #[track_caller]
 fn stopped(name: &str, code: i32, seed: u64) {
-    let crm = slow_sandbox(20);
+    let crm = slow_sandbox(60);
     let scene = Scene::generated(400, seed);
     let golden = scene.golden().len();
     scene.point_at_with(crm.url.as_str(), |config| {
@@ -91,7 +91,7 @@ fn a_second_signal_ends_the_run_at_once() {
         let child = scene.program.spawn(&["sync", "--output", "json"]);
         until("a request", || !mute.seen().is_empty());
         signal(&child, first);
-        // Two signals that are pending together are one to the kernel.
+        heard(&child);
         std::thread::sleep(Duration::from_millis(300));
         signal(&child, "INT");
         scene.said(
@@ -153,6 +153,7 @@ fn a_signal_ends_the_wait_for_another_run() {
     until("the first run's request", || !mute.seen().is_empty());
     for (name, code) in [("TERM", 143), ("INT", 130)] {
         let second = scene.program.spawn(&["sync", "--wait", "1h"]);
+        listens(&second);
         std::thread::sleep(Duration::from_millis(500));
         signal(&second, name);
         let said = format!("cdrelay: stopped by SIG{name} before anything was sent\n");
@@ -203,7 +204,7 @@ fn a_signal_does_not_wait_for_a_mute_source() {
 fn a_mute_source_does_not_outlive_max_runtime() {
     let scene = Scene::generated(20, 78);
     let server = mute_source(&scene);
-    let child = scene.program.spawn(&["sync", "--max-runtime", "1s"]);
+    let child = scene.program.spawn(&["sync", "--max-runtime", "5s"]);
     let connection = server.accept().unwrap();
     let ran = finish(child);
     assert_eq!(
@@ -247,7 +248,7 @@ fn max_runtime_begins_when_the_wait_for_another_run_is_over() {
 fn a_kill_at_any_instant_loses_nothing_and_doubles_nothing() {
     // After so many requests that have reached the CRM: in the first one, in the growing window, in mid-run.
     for (seed, requests) in [(80, 1), (81, 2), (82, 9), (83, 40), (84, 90), (85, 150)] {
-        let crm = slow_sandbox(10);
+        let crm = slow_sandbox(60);
         let scene = Scene::generated(400, seed);
         let golden = scene.golden().len();
         scene.point_at(crm.url.as_str());

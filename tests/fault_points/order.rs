@@ -1,5 +1,6 @@
 //! What is on record, and when: intents before their requests, results before they are printed or counted.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,10 +42,12 @@ fn every_request_finds_its_intent_on_record_and_with_it_those_of_its_whole_slice
     let seen = Arc::new(Mutex::new(Vec::new()));
     let crm = Crm::watched(Book::default(), {
         let seen = Arc::clone(&seen);
+        let numbers = AtomicUsize::new(0);
         move |key| {
+            let number = numbers.fetch_add(1, Ordering::SeqCst);
             let held = Held::beside_a_run(&ledger);
             let state = held.calls.get(key).copied();
-            seen.lock().unwrap().push((state, held.calls.len()));
+            seen.lock().unwrap().push((number, state, held.calls.len()));
         }
     });
     scene.point_at(&crm.url());
@@ -52,10 +55,10 @@ fn every_request_finds_its_intent_on_record_and_with_it_those_of_its_whole_slice
     assert_eq!(report["calls"]["created"], CALLS);
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), CALLS);
-    for (n, (state, held)) in seen.iter().enumerate() {
+    for (n, state, held) in seen.iter() {
         assert_eq!(*state, Some("in_flight"), "request {n}");
         // While calls of the first slice leave, the second one goes on record.
-        let wholly = *held == CALLS || (*held == FIRST && n < FIRST);
+        let wholly = *held == CALLS || (*held == FIRST && *n < FIRST);
         assert!(wholly, "request {n}: {held} calls are on record");
     }
 }

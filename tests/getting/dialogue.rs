@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::here;
@@ -12,6 +13,7 @@ use super::scene::sandbox;
 /// A program that runs on a terminal of its own.
 struct Terminal {
     child: Child,
+    reader: JoinHandle<()>,
     shown: Arc<Mutex<String>>,
     seen: usize,
 }
@@ -55,7 +57,7 @@ impl Terminal {
         let shown = Arc::new(Mutex::new(String::new()));
         let mut stdout = child.stdout.take().unwrap();
         let writer = Arc::clone(&shown);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(n @ 1..) = stdout.read(&mut bytes) {
                 writer
@@ -66,6 +68,7 @@ impl Terminal {
         });
         Self {
             child,
+            reader,
             shown,
             seen: 0,
         }
@@ -102,7 +105,7 @@ impl Terminal {
     /// Waits for the end; gives the exit code and everything that was to be seen.
     fn ends(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
+        self.reader.join().unwrap();
         let shown = self.shown.lock().unwrap().replace('\r', "");
         (status.code(), shown)
     }

@@ -202,8 +202,19 @@ impl Scratch {
 
     fn fake(&self, name: &str, script: &str) {
         let path = self.fakes.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // Not by this process: the child that another test starts in this moment would have the file open for writing for a
+        // while, and such a file cannot be executed.
+        let written = Command::new("/bin/sh")
+            .args([
+                "-c",
+                "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"",
+                "sh",
+            ])
+            .arg(&path)
+            .arg(script)
+            .status()
+            .unwrap();
+        assert!(written.success());
     }
 
     /// Runs a maintainer script as dpkg does with `--root`; gives what it said and what it called.

@@ -13,9 +13,7 @@ use crate::stage::{Stage, config, missed, now};
 #[test]
 fn overlong_lines_controls_and_a_missing_end_change_neither_number_nor_call() {
     let crm = Crm::good();
-    let stage = Stage::new(&[]);
-    // A machine that is busy needs its time for so much.
-    stage.point_at(&crm.url(), &SET.replace("3s", "10s"));
+    let stage = stage(&crm);
     let long = "x".repeat(100_000);
     let cases = [
         // A line that is longer than any buffer; what stands behind it is still read.
@@ -98,8 +96,11 @@ fn what_a_crm_says_cannot_become_a_command() {
 
 #[test]
 fn the_same_call_told_twice_at_the_same_time_opens_one_process() {
-    let crm = Crm::start(|_, _| Answer::After(Duration::from_millis(500), Box::new(ok())));
-    let stage = stage(&crm);
+    // So long that the second one comes meanwhile.
+    let crm = Crm::start(|_, _| Answer::After(Duration::from_secs(3), Box::new(ok())));
+    let stage = Stage::new(&[]);
+    let patient = config(&crm.url(), SET).replace("\"2s\"", "\"20s\"");
+    stage.program.configure(&patient);
     let text = environment("02125550142", "", &uniqueid(1), &[]);
     let mut words: Vec<String> = std::thread::scope(|scope| {
         let both: Vec<_> = (0..2)
@@ -162,7 +163,8 @@ fn a_row_that_was_sent_already_is_not_told_again() {
 #[test]
 fn a_ledger_that_nobody_can_read_just_now_leaves_the_call_due() {
     let crm = Crm::good();
-    let stage = stage(&crm);
+    let stage = Stage::new(&[]);
+    stage.point_at(&crm.url(), &SET.replace("10s", "3s"));
     stage.sync(&[], 0);
     let db = rusqlite::Connection::open(stage.program.path("ledger.db")).unwrap();
     db.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE x (y);")
@@ -172,7 +174,7 @@ fn a_ledger_that_nobody_can_read_just_now_leaves_the_call_due() {
     let (set, code, _) = through_a_pipe(&stage, &[], &text);
     assert_eq!((status(&set), code), ("PENDING", 0));
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(8),
         "{:?}",
         begun.elapsed()
     );
@@ -205,10 +207,10 @@ fn peers_that_say_nothing_or_never_end_keep_no_call_out() {
                     _ => vec![0; 4096],
                 };
                 stream
-                    .set_write_timeout(Some(Duration::from_secs(20)))
+                    .set_write_timeout(Some(Duration::from_secs(60)))
                     .unwrap();
                 let begun = Instant::now();
-                while begun.elapsed() < Duration::from_secs(20) {
+                while begun.elapsed() < Duration::from_secs(60) {
                     if stream.write_all(&line).is_err() {
                         return;
                     }
@@ -223,7 +225,7 @@ fn peers_that_say_nothing_or_never_end_keep_no_call_out() {
     let set = asterisk(stream.try_clone().unwrap(), stream, &text);
     assert_eq!(status(&set), "DELIVERED");
     assert!(
-        begun.elapsed() < Duration::from_secs(8),
+        begun.elapsed() < Duration::from_secs(30),
         "{:?}",
         begun.elapsed()
     );
@@ -231,7 +233,7 @@ fn peers_that_say_nothing_or_never_end_keep_no_call_out() {
         peer.join().unwrap();
     }
     for mut peer in mute {
-        peer.set_read_timeout(Some(Duration::from_secs(20)))
+        peer.set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         let mut said = Vec::new();
         peer.read_to_end(&mut said).unwrap();

@@ -153,7 +153,7 @@ fn a_later_attempt_carries_the_bytes_of_the_first() {
     // 429: the CRM asks for less, and did nothing.
     let crm = Crm::start(|_, _| Answer::Says(429, String::new()));
     let stage = at(&crm, &[missed("+5802125550142", 600)]);
-    stage.sync(&["--max-runtime", "1s"], 4);
+    stage.sync(&["--max-runtime", "5s"], 4);
     let before = crm.requests()[0].body.clone();
     let more = "number_parameter = \"phone\"\n[target.parameters]\nsub = \"other\"\n";
     let changed = crate::stage::config(&crm.url(), more)

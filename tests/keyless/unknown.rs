@@ -139,9 +139,11 @@ fn after_a_kill_with_resend_at_most_what_was_in_flight_is_repeated() {
 
 #[test]
 fn a_signal_holds_what_was_in_flight() {
-    let crm = Crm::start(|_, _| Answer::After(Duration::from_secs(1), Box::new(Answer::Raw(""))));
+    // So long that the signal comes meanwhile.
+    let crm = Crm::start(|_, _| Answer::After(Duration::from_secs(5), Box::new(Answer::Raw(""))));
     let stage = Stage::new(&[missed("02125550142", 600), missed("02125550143", 500)]);
-    stage.point_at(&crm.url(), CONSTANTS);
+    let patient = crate::stage::config(&crm.url(), CONSTANTS).replace("\"2s\"", "\"20s\"");
+    stage.program.configure(&patient);
     let child = stage.program.spawn(&["sync"]);
     crm.wait_for(1);
     let sent = std::process::Command::new("/bin/sh")

@@ -144,7 +144,11 @@ fn twenty(round: usize) -> (Duration, usize) {
     } else {
         signal(&holder, "KILL");
         assert_eq!(finish(holder).code, -1);
+        // What it had sent arrives, a deletion too, before anything is sent after it.
+        let arrived = || behind.stats().requests + behind.stats().deletes;
+        let before = arrived();
         gated.open();
+        until("its request", || arrived() > before);
         // At once, without a look at who it was.
         scene.point_at(behind.url.as_str());
         let ran = prompt(&scene.program, &["sync"]);

@@ -4,7 +4,7 @@ use cdrelay::sandbox::{Contacts, SandboxOptions};
 use serde_json::{Value, json};
 
 use super::golden::Row;
-use super::scene::{Scene, pass_on, sandbox_with};
+use super::scene::{Scene, at_any_date, pass_on, sandbox_with};
 use super::unruly::{Reply, Unruly};
 
 /// 2026-03-02 09:00:00 in Caracas, as a wall clock.
@@ -53,7 +53,7 @@ pub fn scene() -> (Scene, Unruly, cdrelay::sandbox::RunningSandbox) {
             pass_on(addr, line)
         }
     });
-    scene.point_at(&crm.url());
+    scene.point_at_with(&crm.url(), at_any_date);
     (scene, crm, behind)
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
-use cdrelay::sandbox::{Contacts, RunningSandbox, SandboxOptions};
+use cdrelay::sandbox::{Contacts, RunningSandbox, Sandbox, SandboxOptions};
 
 use super::golden::Row;
-use super::scene::{Scene, held, now, sandbox_with, with};
+use super::scene::{Scene, held, now, until, with};
 
 /// Ten calls to each of three numbers, in turns.
 const NUMBERS: [&str; 3] = ["904145550001", "904145550002", "904145550003"];
@@ -37,7 +37,15 @@ fn crm(known: &[&str], listen: Option<SocketAddr>) -> RunningSandbox {
         listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
         ..SandboxOptions::default()
     };
-    sandbox_with(options())
+    // Where another test starts a program in this moment, that one's process still has a copy of the listener of before.
+    let mut started = Sandbox::start(options());
+    until("the address is free", || {
+        if started.is_err() {
+            started = Sandbox::start(options());
+        }
+        started.is_ok()
+    });
+    started.expect("a sandbox")
 }
 
 /// How many calls the CRM holds for each number.

@@ -331,7 +331,9 @@ fn a_kill_while_the_calls_are_sent_is_mended_by_the_next_sync() {
     scene
         .program
         .sync(&["--since", &day(4), "--until", &day(8)], 0);
-    point(&scene, crm.url.as_str(), "utc");
+    scene.point_at_with(crm.url.as_str(), |config| {
+        configured(config, CARACAS, "utc").replace("[ledger]", "concurrency = 1\n[ledger]")
+    });
     let before = crm.stats();
     let range = range();
     let mut child = scene.program.spawn(&arguments(&range, &["--yes"]));

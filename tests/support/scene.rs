@@ -257,6 +257,12 @@ pub fn pass_on(crm: SocketAddr, line: &str) -> Reply {
     Reply::Json(status, body.to_owned())
 }
 
+/// Rows of a given date are neither too old for a full run nor for the ledger, whenever this runs.
+pub fn at_any_date(config: &str) -> String {
+    let config = with(config, "select", "full_lookback = \"36000d\"");
+    with(&config, "ledger", "retention = \"36000d\"")
+}
+
 /// Waits until something holds.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -275,6 +281,35 @@ pub fn signal(child: &Child, name: &str) {
         .status()
         .expect("a shell");
     assert!(sent.success(), "{name}");
+}
+
+/// Waits until a process says itself what is to be done on SIGINT and SIGTERM: before that, they end it.
+#[track_caller]
+pub fn listens(child: &Child) {
+    const BOTH: u64 = 1 << 1 | 1 << 14;
+    until("it listens for signals", || {
+        signals(child, "SigCgt") & BOTH == BOTH
+    });
+}
+
+/// Waits until a process has got all signals that were sent to it: two of one kind that wait together are one to the kernel.
+#[track_caller]
+pub fn heard(child: &Child) {
+    until("it has got its signals", || {
+        signals(child, "SigPnd") | signals(child, "ShdPnd") == 0
+    });
+}
+
+/// A set of signals, the first one as the lowest bit (proc(5), `/proc/PID/status`); empty where the process has ended.
+fn signals(child: &Child, set: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    status
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix(set)?.strip_prefix(':'))
+        .map_or(0, |bits| {
+            u64::from_str_radix(bits.trim(), 16).expect("a number")
+        })
 }
 
 /// Waits for a process, and gives what it said.

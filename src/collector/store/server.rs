@@ -1,7 +1,7 @@
 //! A store in MariaDB, MySQL or PostgreSQL: the same tables, the same steps, over one connection.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions as _;
 use tokio::runtime::Runtime;
@@ -19,6 +19,9 @@ mod steps;
 
 /// Longest wait for a connection, and for one transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest wait for the lock of a collector that was ended a moment ago, until the server has noticed.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Narrowest `uniqueid` of a table that others made: FreeSWITCH's ids have 36 characters.
 const NARROWEST_ID: usize = 36;
@@ -81,8 +84,15 @@ impl ServerStore {
             connection: None,
             widths: Vec::new(),
         };
-        store.connect()?;
-        Ok(store)
+        let begun = Instant::now();
+        loop {
+            match store.connect() {
+                Err(StoreError::Held(_)) if begun.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                connected => return connected.map(|()| store),
+            }
+        }
     }
 
     /// Connects where there is no connection. A new one holds the lock and finds the tables it needs, whatever happened
