@@ -3,7 +3,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::scene::{closed_port, pass_on, signal};
+use super::scene::{closed_port, kib, pass_on, signal};
 use super::stage::{Backstage, Patience, WATCHDOG, configured, in_parallel, scene};
 use super::tricks::{gzip_bomb, then_flood};
 use super::unruly::{FLOOD, Reply, Unruly};
@@ -62,17 +62,11 @@ const HEAVY: [Heavy; 9] = [
 /// Waits for a process, which is asked to stop once there was enough of it, and gives its exit code and the most memory
 /// that it ever held, in KiB.
 fn peak(child: &mut Child, enough: impl Fn() -> bool) -> (i32, u64) {
-    let path = format!("/proc/{}/status", child.id());
     let began = Instant::now();
     let mut peak = 0;
     let mut asked = false;
     loop {
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        let held = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(held.unwrap_or(0));
+        peak = peak.max(kib(child, "VmHWM").unwrap_or_default());
         if let Some(status) = child.try_wait().unwrap() {
             return (status.code().unwrap_or(-1), peak);
         }

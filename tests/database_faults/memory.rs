@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::golden;
 use crate::program::{Program, check_sums};
-use crate::scene::{finish, now, plain, sandbox};
+use crate::scene::{finish, kib, now, plain, sandbox};
 use crate::soak;
 use crate::stage::{Database, Kind, ROWS, Stage};
 use serde_json::Value;
@@ -15,18 +15,11 @@ const MOST: u64 = 64 << 10;
 
 /// Runs the program, and gives its report with the most memory that it ever had, in KiB (proc(5), `VmHWM`).
 fn watched(program: &Program, args: &[&str], code: i32) -> (Value, u64) {
-    let child = program.spawn(args);
-    let path = format!("/proc/{}/status", child.id());
+    let mut child = program.spawn(args);
     // A child writes little: its pipes cannot be full before it ends.
     let mut peak = 0;
-    loop {
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        let Some(line) = status.lines().find(|line| line.starts_with("VmHWM:")) else {
-            // It has ended; who waits for it comes next.
-            break;
-        };
-        let now: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        peak = peak.max(now);
+    while child.try_wait().expect("a child").is_none() {
+        peak = peak.max(kib(&child, "VmHWM").unwrap_or_default());
         std::thread::sleep(Duration::from_millis(2));
     }
     let ran = finish(child);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::crm::{Crm, Manners};
 use super::program::check_sums;
-use super::scene::Scene;
+use super::scene::{Scene, kib};
 use super::soak;
 
 /// What is promised, in KiB.
@@ -39,19 +39,10 @@ fn scene(rows: usize, numbers: usize) -> Scene {
 #[track_caller]
 fn measured(scene: &Scene, args: &[&str]) -> (Value, u64, u64) {
     let mut child = scene.program.spawn(args);
-    let status = format!("/proc/{}/status", child.id());
     let (mut peak, mut own) = (0, 0);
     while child.try_wait().expect("a child").is_none() {
-        if let Ok(text) = std::fs::read_to_string(&status) {
-            let kib = |field: &str| -> u64 {
-                text.lines()
-                    .find_map(|line| line.strip_prefix(field))
-                    .and_then(|rest| rest.split_whitespace().next())
-                    .map_or(0, |number| number.parse().expect("a number"))
-            };
-            peak = peak.max(kib("VmHWM:"));
-            own = own.max(kib("RssAnon:"));
-        }
+        peak = peak.max(kib(&child, "VmHWM").unwrap_or_default());
+        own = own.max(kib(&child, "RssAnon").unwrap_or_default());
         std::thread::sleep(Duration::from_millis(5));
     }
     // One line of JSON: it fits into the pipe, so the process did not wait for a reader.

@@ -259,7 +259,7 @@ pub fn pass_on(crm: SocketAddr, line: &str) -> Reply {
 
 /// Rows of a given date are neither too old for a full run nor for the ledger, whenever this runs.
 pub fn at_any_date(config: &str) -> String {
-    let config = with(config, "select", "full_lookback = \"36000d\"");
+    let config = with(config, "select", "full_lookback = \"30000d\"");
     with(&config, "ledger", "retention = \"36000d\"")
 }
 
@@ -298,6 +298,23 @@ pub fn heard(child: &Child) {
     until("it has got its signals", || {
         signals(child, "SigPnd") | signals(child, "ShdPnd") == 0
     });
+}
+
+/// What the kernel says of a program's memory, in KiB (proc(5), `/proc/PID/status`), such as `VmHWM`, the most that it ever
+/// had. `None` where the program has ended or not begun: a child that is about to become one still has the memory of this
+/// process, and its name.
+pub fn kib(child: &Child, field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let word = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .and_then(|rest| rest.split_whitespace().next())
+    };
+    if word("Name")? != "cdrelay" {
+        return None;
+    }
+    word(field)?.parse().ok()
 }
 
 /// A set of signals, the first one as the lowest bit (proc(5), `/proc/PID/status`); empty where the process has ended.
