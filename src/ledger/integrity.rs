@@ -211,3 +211,30 @@ fn readable(db: &Connection, table: &str) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Access, Ledger};
+    use super::{file, pages};
+
+    /// A connection that cannot write would not see it: it reads no CHECK from the schema.
+    #[tokio::test]
+    async fn a_row_that_breaks_a_check_is_seen_from_beside() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
+            .await
+            .unwrap();
+        ledger.close().await.unwrap();
+        assert!(pages(&file::open_beside(&path).unwrap()).is_ok());
+        let db = rusqlite::Connection::open(&path).unwrap();
+        // Delivered, and due for a reason.
+        db.execute_batch(
+            "PRAGMA ignore_check_constraints = ON; \
+             INSERT INTO calls (job, start, fold, source, destination, id, state, reason, attempts, instant, content_hash, settings) \
+             VALUES (1, 0, 0, '', '', 1, 0, 0, 1, 0, 0, 0)",
+        )
+        .unwrap();
+        assert!(pages(&file::open_beside(&path).unwrap()).is_err());
+    }
+}
