@@ -148,18 +148,22 @@ pub(super) fn open_readable(path: &Path) -> Result<Option<Connection>, LedgerErr
 
 /// One more connection to a ledger that this process has open, which sees it as it is now for as long as it lives. No file is
 /// opened and closed for it but by SQLite, which knows what locks go with them.
-pub(super) fn open_beside(path: &Path) -> rusqlite::Result<Connection> {
+///
+/// # Errors
+/// Those of opening: there is no such file, or it is none that can be read.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, LedgerError> {
+    let sql = |error| LedgerError::opening(path, error);
     // Where a connection may not write, SQLite reads no CHECK from the schema (sqlite3AddCheckConstraint, build.c), and
     // calls rows sound that break one. It never copies a log: by name it might have met another one than ours.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    prepare(&db)?;
-    db.pragma_update(None, "query_only", true)?;
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(sql)?;
+    let db = readable(path, db)?;
     // It walks over everything once: pages are hardly ever met again.
-    db.pragma_update(None, "cache_size", -1024)?;
+    db.pragma_update(None, "cache_size", -1024).map_err(sql)?;
     // A view begins with the first read.
-    db.execute_batch("BEGIN; SELECT count(*) FROM meta")?;
+    db.execute_batch("BEGIN; SELECT count(*) FROM meta")
+        .map_err(sql)?;
     Ok(db)
 }
 

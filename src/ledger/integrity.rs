@@ -214,17 +214,13 @@ fn readable(db: &Connection, table: &str) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, Ledger};
+    use super::super::store::tests::fresh;
     use super::{file, pages};
 
     /// A connection that cannot write would not see it: it reads no CHECK from the schema.
     #[tokio::test]
     async fn a_row_that_breaks_a_check_is_seen_from_beside() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
-            .await
-            .unwrap();
+        let (_directory, path, ledger) = fresh().await;
         ledger.close().await.unwrap();
         assert!(pages(&file::open_beside(&path).unwrap()).is_ok());
         let db = rusqlite::Connection::open(&path).unwrap();

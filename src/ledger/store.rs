@@ -369,10 +369,22 @@ fn gone() -> LedgerError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+    use std::path::PathBuf;
+
     use super::super::{Access, Ledger, RunStart};
+
+    /// A new ledger, its path, and the directory that goes with it.
+    pub(in crate::ledger) async fn fresh() -> (tempfile::TempDir, PathBuf, Ledger) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
+            .await
+            .unwrap();
+        (directory, path, ledger)
+    }
 
     fn run(n: i64) -> RunStart {
         RunStart {
@@ -385,11 +397,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_ends_the_run_and_loses_nothing_that_was_recorded() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
-            .await
-            .unwrap();
+        let (_directory, path, ledger) = fresh().await;
         ledger.start_run(run(1)).await.unwrap();
         // SQLite treats this limit as it treats a full disk.
         let limit = |pages: i64| {
@@ -420,11 +428,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_ledger_says_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
-            .await
-            .unwrap();
+        let (_directory, _, ledger) = fresh().await;
         let other = ledger.clone();
         ledger.close().await.unwrap();
         let error = other.counts().await.unwrap_err();
@@ -437,11 +441,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_beside_a_run_counts_for_what_it_saw_and_no_longer() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ledger.db");
-        let (ledger, _) = Ledger::open(&path, "j", Access::ReadWrite, 0)
-            .await
-            .unwrap();
+        let (_directory, _, ledger) = fresh().await;
         let goes_on = || ledger.door.ask(|store| Ok(store.beside.is_some()));
         let saw_all_well = || {
             ledger.door.ask(|store| {

@@ -16,7 +16,7 @@ mod crm;
 mod stage;
 
 use crm::Crm;
-use stage::{CONSTANTS, Row, Stage, config, missed, now};
+use stage::{CONSTANTS, Row, Stage, missed, now};
 
 /// Programs that one test runs at the same time.
 const WORKERS: usize = 4;
@@ -42,8 +42,7 @@ fn scene() -> (Crm, Stage) {
     let stage = Stage::new(&rows());
     // Many programs at a time may make one of them wait, which is no fault here.
     let more = format!("concurrency = {IN_FLIGHT}\n{CONSTANTS}");
-    let patient = config(&crm.url(), &more).replace("\"2s\"", "\"20s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), &more);
     (crm, stage)
 }
 

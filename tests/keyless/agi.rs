@@ -307,8 +307,7 @@ fn a_caller_who_hangs_up_is_told_all_the_same() {
         }
     });
     let stage = Stage::new(&[]);
-    let patient = crate::stage::config(&crm.url(), SET).replace("\"2s\"", "\"30s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), SET);
     let mut child = started(&stage, &[]);
     let mut stdin = child.stdin.take().unwrap();
     let environment = environment("02125550142", "", &uniqueid(1), &[]);
@@ -329,8 +328,7 @@ fn after_a_kill_nobody_knows_and_a_person_decides() {
     let crm = Crm::start(|_, _| Answer::Silence);
     let stage = Stage::new(&[]);
     // So long that it is the kill that ends the waiting.
-    let patient = crate::stage::config(&crm.url(), SET).replace("\"2s\"", "\"60s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), SET);
     let mut child = started(&stage, &[]);
     let mut stdin = child.stdin.take().unwrap();
     let environment = environment("02125550142", "", &uniqueid(1), &[]);

@@ -8,7 +8,7 @@ use crate::agi::{
     SET, asterisk, environment, server, signal, stage, started, status, through_a_pipe, uniqueid,
 };
 use crate::crm::{Answer, Crm, ok};
-use crate::stage::{Stage, config, missed, now};
+use crate::stage::{Stage, missed, now};
 
 #[test]
 fn overlong_lines_controls_and_a_missing_end_change_neither_number_nor_call() {
@@ -99,8 +99,7 @@ fn the_same_call_told_twice_at_the_same_time_opens_one_process() {
     // So long that the second one comes meanwhile.
     let crm = Crm::start(|_, _| Answer::After(Duration::from_secs(3), Box::new(ok())));
     let stage = Stage::new(&[]);
-    let patient = config(&crm.url(), SET).replace("\"2s\"", "\"20s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), SET);
     let text = environment("02125550142", "", &uniqueid(1), &[]);
     let mut words: Vec<String> = std::thread::scope(|scope| {
         let both: Vec<_> = (0..2)
@@ -248,10 +247,7 @@ fn a_crm_that_hangs_leaves_further_calls_due_and_in_no_doubt() {
     let crm = Crm::start(|_, _| Answer::Silence);
     let stage = Stage::new(&[]);
     // The CRM is waited for longer than any of the callers.
-    let patient = config(&crm.url(), &format!("concurrency = 2\n{SET}"));
-    stage
-        .program
-        .configure(&patient.replace("\"2s\"", "\"60s\""));
+    stage.point_patiently_at(&crm.url(), &format!("concurrency = 2\n{SET}"));
     let (mut child, address, _) = server(&stage);
     let mut words: Vec<String> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)

@@ -79,6 +79,12 @@ impl Stage {
         self.program.configure(&config(url, more));
     }
 
+    /// The same, with a CRM that is waited for longer than anything here takes.
+    pub(crate) fn point_patiently_at(&self, url: &str, more: &str) {
+        let patient = config(url, more).replace("\"2s\"", "\"60s\"");
+        self.program.configure(&patient);
+    }
+
     /// A run that ends so; nothing that it prints holds the password.
     #[track_caller]
     pub(crate) fn sync(&self, args: &[&str], code: i32) -> Value {

@@ -93,8 +93,7 @@ fn killed(more: &str) -> (Crm, Stage) {
         .collect();
     let stage = Stage::new(&rows);
     // So long that it is the kill that ends the waiting.
-    let patient = crate::stage::config(&crm.url(), more).replace("\"2s\"", "\"60s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), more);
     let mut child = stage.program.spawn(&["sync"]);
     crm.wait_for(4);
     child.kill().unwrap();
@@ -142,8 +141,7 @@ fn a_signal_holds_what_was_in_flight() {
     // So long that the signal comes meanwhile.
     let crm = Crm::start(|_, _| Answer::After(Duration::from_secs(5), Box::new(Answer::Raw(""))));
     let stage = Stage::new(&[missed("02125550142", 600), missed("02125550143", 500)]);
-    let patient = crate::stage::config(&crm.url(), CONSTANTS).replace("\"2s\"", "\"20s\"");
-    stage.program.configure(&patient);
+    stage.point_patiently_at(&crm.url(), CONSTANTS);
     let child = stage.program.spawn(&["sync"]);
     crm.wait_for(1);
     let sent = std::process::Command::new("/bin/sh")

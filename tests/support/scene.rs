@@ -305,28 +305,24 @@ pub fn heard(child: &Child) {
 /// process, and its name.
 pub fn kib(child: &Child, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    let word = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .and_then(|rest| rest.split_whitespace().next())
-    };
-    if word("Name")? != "cdrelay" {
+    if word(&status, "Name")? != "cdrelay" {
         return None;
     }
-    word(field)?.parse().ok()
+    word(&status, field)?.parse().ok()
+}
+
+/// The first word of a field of `/proc/PID/status`.
+fn word<'s>(status: &'s str, field: &str) -> Option<&'s str> {
+    let mut lines = status.lines();
+    let rest = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    rest.split_whitespace().next()
 }
 
 /// A set of signals, the first one as the lowest bit (proc(5), `/proc/PID/status`); empty where the process has ended.
 fn signals(child: &Child, set: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-    status
-        .unwrap_or_default()
-        .lines()
-        .find_map(|line| line.strip_prefix(set)?.strip_prefix(':'))
-        .map_or(0, |bits| {
-            u64::from_str_radix(bits.trim(), 16).expect("a number")
-        })
+    word(&status.unwrap_or_default(), set)
+        .map_or(0, |bits| u64::from_str_radix(bits, 16).expect("a number"))
 }
 
 /// Waits for a process, and gives what it said.
